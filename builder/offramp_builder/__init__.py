@@ -1,0 +1,1 @@
+"""The builder: from a torch module to a bundle. The only role that imports torch."""

@@ -1,0 +1,1 @@
+"""The bundle: the directory that holds everything the two ends need."""

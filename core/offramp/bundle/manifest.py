@@ -1,0 +1,196 @@
+"""What a bundle says about itself: the manifest, as values.
+
+    sample ─ stage 0 ─ cut 1 ─ stage 1 ─ cut 2 ─ … ─ stage n-1 ─ cut n
+                         └ branch           └ branch
+
+Cuts are numbered over the points that the bundle keeps: cut 0 is the input, cut n the output, stage i runs from
+cut i to cut i+1. `discovered` lists every cut of the network, kept or not, so that a rebuild can choose others.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+
+from offramp.errors import BundleError, PlanError
+from offramp.registry import unknown
+from offramp.units import Bytes
+
+FORMAT = 1
+"""Grows when a reader of the old format could misread the new one."""
+
+SCORES = ("confidence", "entropy", "margin", "own")
+"""Columns of a branch's fused scores, each in [0, 1]: the largest calibrated probability; entropy / ln K; the
+difference of the two largest probabilities; the branch's own confidence where it has one (else the largest again)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """One tensor at a cut."""
+
+    shape: tuple[int, ...]
+    """Without the batch dimension."""
+    dtype: str
+    """numpy name: float32, uint8, int16, …"""
+    low: float = 0.0
+    high: float = 0.0
+    """The range from calibration that fixed-range codecs quantise; equal where none was taken."""
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> Bytes:
+        return Bytes(self.elements * np.dtype(self.dtype).itemsize)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutSpec:
+    """A boundary at which the network can be divided."""
+
+    name: str
+    """The outermost module whose call ends there; `input` and `output` at the ends."""
+    tensors: tuple[TensorSpec, ...]
+
+    @property
+    def nbytes(self) -> Bytes:
+        """Size of the feature as the network computes it."""
+        return Bytes(sum(tensor.nbytes for tensor in self.tensors))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSpec:
+    """The piece of the network between two neighbouring cuts."""
+
+    macs: int
+    """Multiply-accumulates for one sample."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchSpec:
+    """An exit classifier hanging on a cut."""
+
+    cut: int
+    kind: str
+    macs: int
+    temperature: float
+    """Divides the logits before the scores are taken; the logits themselves are raw."""
+    accuracy: float | None = None
+    """Alone, on the calibration split, in [0, 1]; None when untrained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentSpec:
+    """One ONNX graph: the stages from one kept cut to another, with or without the branch at its end.
+
+    Inputs are named `feature_0 …` (each [N, *shape]); outputs are, in this order, `feature_0_out …` unless it ends at
+    cut n, then `logits` [N, K] and `scores` [N, 4] when it ends in a branch or at cut n.
+    """
+
+    start: int
+    stop: int
+    branch: bool
+    file: str
+    """Path inside the bundle, with forward slashes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoveredCut:
+    """A cut that the network has, kept or not."""
+
+    name: str
+    macs: int
+    """Operations of one sample up to here."""
+    nbytes: Bytes
+    kept: int | None
+    """Its index among the kept cuts, None when it was not kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleSpec:
+    """Cut 0: the raw sample that both ends agree on."""
+
+    kind: str
+    """image (uint8 HWC), audio (int16 samples), ecg (float32 window) or array (anything else)."""
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    sha256: str
+    nbytes: Bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Everything that a role needs to know before it opens a segment."""
+
+    format: int
+    name: str
+    offramp: str
+    """Version that wrote it."""
+    sample: SampleSpec
+    labels: tuple[str, ...]
+    cuts: tuple[CutSpec, ...]
+    stages: tuple[StageSpec, ...]
+    branches: tuple[BranchSpec, ...]
+    final_temperature: float
+    final_accuracy: float | None
+    """Of the whole network on the calibration split, in [0, 1]; None when untrained."""
+    segments: tuple[SegmentSpec, ...]
+    discovered: tuple[DiscoveredCut, ...]
+    files: Mapping[str, FileEntry]
+    model_digest: str
+    """sha256 over all that both ends execute: sample, cuts, branches, segments and the digests of their files."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """How it came to be: data set and its digest, split sizes, seeds, recipe, versions."""
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise BundleError(f"bundle format {self.format} is not {FORMAT}; rebuild it with this version of offramp")
+        if len(self.stages) != len(self.cuts) - 1 or len(self.cuts) < 2:
+            raise BundleError(
+                f"{len(self.cuts)} cuts need {len(self.cuts) - 1} stages, the manifest has {len(self.stages)}"
+            )
+
+    @property
+    def end(self) -> int:
+        """n: the cut after the last stage; splitting there sends nothing."""
+        return len(self.stages)
+
+    def branch_at(self, cut: int) -> BranchSpec | None:
+        return next((branch for branch in self.branches if branch.cut == cut), None)
+
+    def segment(self, start: int, stop: int, *, branch: bool) -> SegmentSpec:
+        """The graph from `start` to `stop`, ending in the branch at `stop` when `branch` is set.
+
+        Raises:
+            PlanError: The bundle holds no such segment.
+        """
+        for spec in self.segments:
+            if (spec.start, spec.stop, spec.branch) == (start, stop, branch):
+                return spec
+        ending = "with its branch" if branch else "without a branch"
+        raise PlanError(f"the bundle {self.name!r} has no segment from cut {start} to cut {stop} {ending}")
+
+    def find_cut(self, text: str) -> int:
+        """A cut by index, by name, or `end`.
+
+        Raises:
+            PlanError: The bundle keeps no such cut; the message lists those it keeps.
+        """
+        if text == "end":
+            return self.end
+        if text.isdigit():
+            if int(text) > self.end:
+                raise PlanError(
+                    f"cut {text} is past the end: {self.name!r} has cuts 0 to {self.end}; split=end sends nothing"
+                )
+            return int(text)
+        names = [cut.name for cut in self.cuts]
+        if text not in names:
+            raise PlanError(unknown("kept cut", text, names))
+        return names.index(text)

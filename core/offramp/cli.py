@@ -1,0 +1,86 @@
+"""The command `offramp`: sub-commands that each role registers, and what they have in common.
+
+Exit codes: 0 done, 1 it failed, 2 the input was wrong, 130 interrupted.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol
+
+from offramp import __version__
+from offramp.errors import InputError, OfframpError
+from offramp.registry import unknown
+
+GROUP = "offramp.commands"
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+class Command(Protocol):
+    """A sub-command. Its module is imported for `offramp --help` too, so it imports nothing heavy at the top."""
+
+    summary: str
+
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; returns the exit code. An OfframpError is printed by the caller."""
+        ...
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `offramp …`; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    commands = {entry.name: entry for entry in entry_points(group=GROUP)}
+    # Only the chosen command's module is imported: a board starts in a fraction of a second.
+    if given and given[0] in commands:
+        return _run(commands[given[0]], given[1:])
+    if given and not given[0].startswith("-"):
+        return _complain(InputError(unknown("command", given[0], sorted(commands))))
+    parser = argparse.ArgumentParser(
+        prog="offramp",
+        description="One neural network on two machines: early exits on the device, the rest at the edge.",
+    )
+    parser.add_argument("--version", action="version", version=f"offramp {__version__}")
+    table = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name in sorted(commands):
+        table.add_parser(name, help=_load(commands[name]).summary)
+    parser.parse_args(given)
+    parser.print_help()
+    return DONE
+
+
+def _run(entry: EntryPoint, arguments: list[str]) -> int:
+    try:
+        command = _load(entry)
+        parser = argparse.ArgumentParser(
+            prog=f"offramp {entry.name}",
+            description=command.summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.configure(parser)
+        return command.run(parser.parse_args(arguments))
+    except OfframpError as error:
+        return _complain(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our standard output left (`| head`); say nothing more to it, at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _load(entry: EntryPoint) -> Command:
+    command: Command = entry.load()
+    return command
+
+
+def _complain(error: OfframpError) -> int:
+    print(f"offramp: {error}", file=sys.stderr)
+    return WRONG_INPUT if isinstance(error, InputError) else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

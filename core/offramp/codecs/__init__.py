@@ -1,0 +1,1 @@
+"""Codecs: feature to payload and back."""

@@ -1,0 +1,1 @@
+"""Exit policies: who is sure enough to leave at a branch."""

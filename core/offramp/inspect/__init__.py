@@ -1,0 +1,1 @@
+"""Looking into a bundle: show, cuts, verify."""

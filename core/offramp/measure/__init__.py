@@ -1,0 +1,1 @@
+"""Measurement: the link and the costs of stages."""

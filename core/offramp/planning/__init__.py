@@ -1,0 +1,1 @@
+"""Planning: from a situation to a plan."""

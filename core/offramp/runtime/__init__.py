@@ -1,0 +1,1 @@
+"""Runtimes: open segments and run them."""

@@ -1,0 +1,88 @@
+"""SI units inside, people's units at the rim: parsed once here, printed here.
+
+Inside the program a duration is in seconds, a size in bytes, a rate in bits per second. The three types cost
+nothing at run time; mypy keeps them apart.
+"""
+
+import math
+import re
+from typing import NewType
+
+from offramp.errors import SettingsError
+
+Seconds = NewType("Seconds", float)
+Bytes = NewType("Bytes", int)
+BitsPerSecond = NewType("BitsPerSecond", float)
+
+_QUANTITY = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([a-zA-Zµ]*)(?:/s|ps)?\s*")
+
+_SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "min": 60.0, "m": 60.0, "h": 3600.0}
+_BYTES = {"b": 1, "kb": 1_000, "mb": 1_000_000, "gb": 1_000_000_000, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+# Network rates are decimal, as tc and every carrier count them.
+_BITS = {"bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
+
+
+def parse_seconds(text: str) -> Seconds:
+    """Read a duration such as `20ms`, `1.5s` or `2min`.
+
+    Raises:
+        SettingsError: No number, no unit, or a unit that is not one of time.
+    """
+    return Seconds(_parse(text, _SECONDS, "a duration such as 20ms or 1.5s"))
+
+
+def parse_bytes(text: str) -> Bytes:
+    """Read a size such as `200kb` or `4mib`.
+
+    Raises:
+        SettingsError: No number, no unit, or a unit that is not one of size.
+    """
+    return Bytes(round(_parse(text, _BYTES, "a size such as 200kb or 4mib")))
+
+
+def parse_rate(text: str) -> BitsPerSecond:
+    """Read a rate such as `2mbit` or `250kbit`.
+
+    Raises:
+        SettingsError: No number, no unit, or a unit that is not one of bits per second.
+    """
+    return BitsPerSecond(_parse(text, _BITS, "a rate such as 2mbit or 250kbit"))
+
+
+def format_seconds(value: float) -> str:
+    """A duration with three significant digits: `1.23 s`, `45.6 ms`, `7.89 µs`."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if abs(value) >= size:
+            return f"{_three_digits(value / size)} {unit}"
+    return "0 s" if value == 0 else f"{_three_digits(value / 1e-6)} µs"
+
+
+def format_bytes(value: float) -> str:
+    """A size with three significant digits: `921 B`, `16.4 kB`, `1.20 MB`."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= size:
+            return f"{_three_digits(value / size)} {unit}"
+    return f"{value:.0f} B"
+
+
+def format_rate(value: float) -> str:
+    """A rate with three significant digits: `2.00 Mbit/s`, `250 kbit/s`."""
+    for unit, size in (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)):
+        if value >= size:
+            return f"{_three_digits(value / size)} {unit}"
+    return f"{value:.0f} bit/s"
+
+
+def _parse(text: str, table: dict[str, float] | dict[str, int], expected: str) -> float:
+    found = _QUANTITY.fullmatch(text)
+    if found is None or found.group(2).lower() not in table:
+        units = ", ".join(table)
+        raise SettingsError(f"{text!r} is not {expected}; write a number and one of: {units}")
+    return float(found.group(1)) * table[found.group(2).lower()]
+
+
+def _three_digits(value: float) -> str:
+    if value == 0:
+        return "0"
+    decimals = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:.{decimals}f}"

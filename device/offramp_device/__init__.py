@@ -1,0 +1,1 @@
+"""The device: early stages, exits, and an uplink for what is not sure."""

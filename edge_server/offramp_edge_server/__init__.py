@@ -1,0 +1,1 @@
+"""The edge server: the later stages, batched, for many devices."""

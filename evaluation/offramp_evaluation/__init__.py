@@ -1,0 +1,1 @@
+"""Evaluation: the emulated link, the demo, and the lab."""

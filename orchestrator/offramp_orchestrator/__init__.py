@@ -1,0 +1,1 @@
+"""The orchestrator: keeps every device on the best plan."""

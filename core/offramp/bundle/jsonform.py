@@ -41,7 +41,13 @@ def _read(kind: Any, value: Any, place: str) -> Any:
         return _read(next(item for item in arguments if item is not type(None)), value, place)
     if origin is tuple:
         items = _expect(list, value, place)
-        return tuple(_read(arguments[0], item, f"{place}[{index}]") for index, item in enumerate(items))
+        kinds = [arguments[0]] * len(items) if arguments[-1] is Ellipsis else arguments
+        if len(kinds) != len(items):
+            raise BundleError(f"{place} has {len(items)} items, not {len(kinds)}")
+        return tuple(
+            _read(item_kind, item, f"{place}[{index}]")
+            for index, (item_kind, item) in enumerate(zip(kinds, items, strict=True))
+        )
     if origin is Mapping:
         return {key: _read(arguments[1], item, f"{place}.{key}") for key, item in _expect(dict, value, place).items()}
     if dataclasses.is_dataclass(kind):

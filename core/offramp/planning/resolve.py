@@ -1,0 +1,93 @@
+"""From what a person wrote to a plan that a bundle can follow."""
+
+from offramp.bundle.manifest import Manifest
+from offramp.codecs.catalog import codec_names, open_codec
+from offramp.errors import PlanError, UnknownNameError
+from offramp.exits.catalog import POLICIES
+from offramp.plan import NO_EXIT, ExitRule, Plan, PlanText, parse_plan
+from offramp.records import NO_REVISION, Revision
+
+PREFERRED_CODECS = ("affine8+zstd", "jpeg:90", "raw+zstd")
+"""What is taken, in this order, when a plan names no codec and the cut allows it."""
+
+
+def resolve(text: str | PlanText, manifest: Manifest, revision: Revision = NO_REVISION) -> Plan:
+    """The plan that a text means for this bundle: names become indices, defaults are filled in.
+
+    Raises:
+        PlanError: The text is malformed, or the bundle cannot follow it; the message says what it could.
+    """
+    written = parse_plan(text) if isinstance(text, str) else text
+    split = manifest.find_cut(written.split)
+    plan = Plan(
+        split=split,
+        exit=_resolve_exit(written, split, manifest),
+        codec=written.codec or _default_codec(split, manifest),
+        revision=revision,
+    )
+    check(plan, manifest)
+    return plan
+
+
+def check(plan: Plan, manifest: Manifest) -> None:
+    """Refuse a plan that the bundle cannot follow.
+
+    Raises:
+        PlanError: No such cut, branch, policy or codec; the message lists those there are.
+    """
+    if plan.split > manifest.end:
+        raise PlanError(
+            f"split {plan.split} is past the end: {manifest.name!r} has cuts 0 to {manifest.end}; "
+            f"split={manifest.end} or split=end sends nothing"
+        )
+    for cut, _ in plan.exit.thresholds:
+        if manifest.branch_at(cut) is None:
+            raise PlanError(f"there is no branch at cut {cut}; {manifest.name!r} has branches at {_branches(manifest)}")
+    try:
+        if plan.exit.thresholds:
+            POLICIES[plan.exit.policy]
+        if plan.split < manifest.end:
+            open_codec(plan.codec, manifest, plan.split)
+        elif plan.codec != "none":
+            raise PlanError(f"split {plan.split} sends nothing, so codec={plan.codec} has no use; leave it out")
+    except UnknownNameError as error:
+        raise PlanError(str(error)) from error
+
+
+def default_plan(manifest: Manifest) -> Plan:
+    """The plan of a device that was given none: every branch asked at 0.9, the split where the last branch hangs.
+
+    Without branches the input itself is sent: an untested split in the middle of a network rarely pays.
+    """
+    last = max((branch.cut for branch in manifest.branches), default=0)
+    return resolve(f"split={last}, exit=confidence:0.9" if last else "split=0", manifest)
+
+
+def _resolve_exit(written: PlanText, split: int, manifest: Manifest) -> ExitRule:
+    if written.policy == "none":
+        return NO_EXIT
+    if written.threshold is not None:
+        cuts = [branch.cut for branch in manifest.branches if branch.cut <= split]
+        if not cuts:
+            raise PlanError(
+                f"no branch hangs at or before split {split}, so exit={written.policy} could never fire; "
+                f"{manifest.name!r} has branches at {_branches(manifest)}; split later, or say exit=none"
+            )
+        pairs = [(cut, written.threshold) for cut in cuts]
+    else:
+        pairs = [(manifest.find_cut(name), threshold) for name, threshold in written.thresholds]
+    return ExitRule(policy=written.policy, thresholds=tuple(sorted(pairs)))
+
+
+def _default_codec(split: int, manifest: Manifest) -> str:
+    if split == manifest.end:
+        return "none"
+    names = codec_names(manifest, split)
+    for name in PREFERRED_CODECS:
+        if name in names or name.partition(":")[0] in names:
+            return name
+    return names[0]
+
+
+def _branches(manifest: Manifest) -> str:
+    return ", ".join(f"{branch.cut} ({manifest.cuts[branch.cut].name})" for branch in manifest.branches) or "no cut"

@@ -1,0 +1,1 @@
+"""Generated from protos/offramp/wire/v1 by protos/generate.py."""

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from offramp.bundle.store import Bundle
+from tests.support.tiny_bundle import write_tiny_bundle
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -15,3 +18,9 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"no real data at {root}; set OFFRAMP_DATA to run this test")
     return root
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A real bundle of five classes on 16x16 images, with branches at cuts 1 and 2; do not write into it."""
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")

@@ -22,7 +22,6 @@ ARGS ?=
 
 DEV := .venv/.dev-is-installed
 DEMO := .venv-demo/.demo-is-installed
-PROTOS := $(wildcard protos/offramp/wire/v1/*.proto)
 
 .PHONY: help demo test check bench protos clean
 
@@ -39,24 +38,21 @@ check: $(DEV) ## What CI checks beside the tests: style, types, who imports whom
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/lint-imports
-	@generated=$$(mktemp -d); trap 'rm -rf "$$generated"' EXIT; $(call generate,$$generated); \
-	for new in "$$generated"/offramp/wire/v1/*; do \
-		diff -u "core/offramp/wire/v1/$${new##*/}" "$$new" \
-		|| { echo "the generated code differs from protos/; run: make protos"; exit 1; }; \
-	done; echo "protos: the generated code is current"
+	.venv/bin/lint-imports --no-logo
+	@generated=$$(mktemp -d); trap 'rm -rf "$$generated"' EXIT; .venv/bin/python protos/generate.py "$$generated" >/dev/null; \
+	diff --recursive --unified --exclude=__pycache__ core/offramp/wire/v1 "$$generated/offramp/wire/v1" \
+	|| { echo "the generated code differs from protos/; run: make protos" >&2; exit 1; }; \
+	echo "protos: the generated code is current"
 
 bench: $(DEV) ## Measure the road against its floors; one script per claim in docs/RESULTS.md
 	@.venv/bin/python -m benchmarks.road $(ARGS)
 
 protos: $(DEV) ## Generate core/offramp/wire/v1 from protos/
-	$(call generate,core)
+	.venv/bin/python protos/generate.py
 
 clean: ## Remove caches and build products; the virtual environments stay
 	rm -rf build dist htmlcov .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	find . -path './.venv*' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
-
-generate = .venv/bin/python -m grpc_tools.protoc --proto_path=protos --python_out=$1 --pyi_out=$1 --grpc_python_out=$1 $(PROTOS)
 
 $(DEV): pyproject.toml constraints.txt | .venv/bin/python
 	@$(call install,dev)

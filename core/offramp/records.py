@@ -36,6 +36,16 @@ NO_REVISION = Revision(0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SampleSpec:
+    """Cut 0: the raw sample that both ends agree on."""
+
+    kind: str
+    """image (uint8 HWC), audio (int16 samples), ecg (float32 window) or array (anything else)."""
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One input, decoded and resized to the shape and dtype that cut 0 of its bundle declares (no batch dimension)."""
 

@@ -14,6 +14,7 @@ from math import prod
 import numpy as np
 
 from offramp.errors import BundleError, PlanError
+from offramp.records import SampleSpec as SampleSpec  # noqa: PLC0414 - exported from here too: part of the manifest
 from offramp.registry import unknown
 from offramp.units import Bytes
 
@@ -106,16 +107,6 @@ class DiscoveredCut:
     nbytes: Bytes
     kept: int | None
     """Its index among the kept cuts, None when it was not kept."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleSpec:
-    """Cut 0: the raw sample that both ends agree on."""
-
-    kind: str
-    """image (uint8 HWC), audio (int16 samples), ecg (float32 window) or array (anything else)."""
-    shape: tuple[int, ...]
-    dtype: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

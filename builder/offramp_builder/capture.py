@@ -1,0 +1,154 @@
+"""From a torch module to a graph that knows where it can be divided. What the rest of the builder stands on:
+
+    captured = capture(module, sample, preprocessor(sample, mean=…, std=…))
+    captured.cuts                                   every cut found: name, tensors, operations up to there
+    features.run_to(captured, positions, batch)     the tensors at some cuts, for one batch of raw samples
+    features.features(captured, positions, batches) the same, batch after batch
+
+Positions are indices into `captured.cuts`; 0 is the input, the last the output. A batch is a tensor of raw samples
+[N, *sample.shape] with the sample's dtype. The graph shares its parameters with `module`: capture when the trunk is
+trained.
+
+# N samples, K classes
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+from offramp.bundle.manifest import SampleSpec
+from offramp.errors import ModelError
+from offramp.registry import unknown
+from offramp_builder.cuts import FoundCut, find_cuts
+from offramp_builder.graphs import tidy
+from offramp_builder.operations import count_macs
+from offramp_builder.refusals import check_answers, check_graph, explain
+
+_EXAMPLE = 2  # samples to trace with; torch.export would take 1 for a constant
+
+
+class Road(nn.Module):
+    """The whole way from raw samples to logits: preprocessing, then the network as the user wrote it."""
+
+    def __init__(self, preprocess: nn.Module, model: nn.Module) -> None:
+        super().__init__()
+        self.preprocess = preprocess
+        self.model = model
+
+    def forward(self, sample: Tensor) -> Tensor:
+        return _logits(self.model(self.preprocess(sample)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Captured:
+    """A network, its graph, and the places where it can be divided."""
+
+    road: Road
+    """The original, from raw samples to logits: what everything else is compared with."""
+    graph: GraphModule
+    sample: SampleSpec
+    cuts: tuple[FoundCut, ...]
+    classes: int
+    """K."""
+
+    @property
+    def end(self) -> int:
+        """Position of the output."""
+        return len(self.cuts) - 1
+
+    @property
+    def macs(self) -> int:
+        return self.cuts[-1].macs
+
+    def position(self, name: str) -> int:
+        """Where the cut of this name (or index) is.
+
+        Raises:
+            ModelError: There is none; the message lists those there are.
+        """
+        names = [cut.name for cut in self.cuts]
+        if name in names:
+            return names.index(name)
+        if name.isdigit() and int(name) <= self.end:
+            return int(name)
+        raise ModelError(unknown("cut", name, names))
+
+
+def capture(module: nn.Module, sample: SampleSpec, preprocess: nn.Module) -> Captured:
+    """Trace the network with a free batch size and find its cuts.
+
+    The network is put into evaluation mode and stays there. Of a tuple or list that it returns the first member is
+    taken for the logits, of a mapping the member `logits`; what computes only the others is dropped.
+
+    Raises:
+        ModelError: It cannot be traced, has no cut, depends on the batch, or does not return logits [N, K].
+    """
+    road = Road(preprocess, module).eval()
+    examples = random_samples(sample, 3)
+    logits_NK = check_answers(road, examples)
+    with _quietly():
+        try:
+            program = torch.export.export(
+                road, (examples[:_EXAMPLE],), dynamic_shapes={"sample": {0: torch.export.Dim.DYNAMIC}}
+            )
+            # Without it models that work in place are silently wrong in every slice.
+            program = program.run_decompositions({})
+        except Exception as error:  # torch.export raises whatever the model's own code met
+            raise explain(error) from error
+    check_graph(program)
+    graph = tidy(program.module())
+    (placeholder,) = graph.graph.find_nodes(op="placeholder")
+    (logits,) = graph.graph.output_node().all_input_nodes
+    macs = count_macs(graph, examples[:1])
+    cuts = find_cuts(placeholder, logits, macs)
+    if len(cuts) < 3:
+        raise ModelError(
+            f"{type(module).__name__} has no cut: nowhere between its input and its output is a single tensor alone "
+            f"alive; give it a point where its paths meet, or run it whole on one machine"
+        )
+    return Captured(road=road, graph=graph, sample=sample, cuts=cuts, classes=logits_NK.shape[1])
+
+
+def random_samples(sample: SampleSpec, count: int, *, seed: int = 0) -> Tensor:
+    """Noise in the shape of raw samples [count, *shape]: every value an integer dtype has, a normal for floats."""
+    random = np.random.default_rng(seed)
+    dtype = np.dtype(sample.dtype)
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        values = random.integers(limits.min, limits.max, (count, *sample.shape), dtype, endpoint=True)
+    else:
+        values = random.standard_normal((count, *sample.shape)).astype(dtype)
+    return torch.from_numpy(values)
+
+
+def _logits(output: object) -> Tensor:
+    found = output
+    if isinstance(output, Mapping):
+        found = output.get("logits")
+    elif isinstance(output, tuple | list) and output:
+        found = output[0]
+    if not isinstance(found, Tensor):
+        raise ModelError(
+            f"the network returns {type(output).__name__}, in which there are no logits to be found; return a tensor "
+            f"[N, K], a tuple that begins with it, or a mapping with the key 'logits'"
+        )
+    return found
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Trace without torch's warnings, and without the fused attention that it cannot trace."""
+    fastpath = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fastpath)

@@ -1,0 +1,185 @@
+"""Where a captured network can be divided.
+
+    ─► a ─► b ─┬─► c ─► d ─► add ─► e        alive after b: b (a cut)
+               └──────────────┘              alive after c: c and b (none)
+
+A cut is a tensor through which everything flows: after it, it alone is alive. Parameters, constants and sizes do not
+count. Whether a tensor is a cut does not depend on the order in which the graph happens to be written: it is a cut
+exactly when every path from the input to the output goes through it.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+import torch
+from torch import SymInt, Tensor
+from torch.fx import Node
+
+from offramp.units import Bytes
+
+INPUT, OUTPUT, PREPROCESS = "input", "output", "preprocess"
+_RESERVED = (INPUT, OUTPUT, "end")  # words that a plan uses for cuts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundTensor:
+    """One tensor at a cut."""
+
+    node: str
+    """Its name in the captured graph."""
+    shape: tuple[int, ...]
+    """Without the batch dimension."""
+    dtype: torch.dtype
+
+    @property
+    def nbytes(self) -> Bytes:
+        return Bytes(prod(self.shape) * self.dtype.itemsize)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundCut:
+    """A boundary at which the network can be divided."""
+
+    position: int
+    """Its index among `Captured.cuts`: 0 is the input, the last the output."""
+    name: str
+    """The outermost module whose call ends there, else the module and the operation; unique."""
+    tensors: tuple[FoundTensor, ...]
+    macs: int
+    """Multiply-accumulates of one sample from the input up to here."""
+    ends_module: bool
+    """Whether a module's call ends here (a block's end, where one would divide by hand)."""
+
+    @property
+    def nbytes(self) -> Bytes:
+        return Bytes(sum(tensor.nbytes for tensor in self.tensors))
+
+
+def find_cuts(sample: Node, logits: Node, macs: dict[str, int]) -> tuple[FoundCut, ...]:
+    """Every cut between `sample` and `logits`, both included.
+
+    Args:
+        sample: The graph's placeholder.
+        logits: The node that the graph returns.
+        macs: Multiply-accumulates of each node, by name; nodes without operations may be missing.
+    """
+    dependent = depending_on(sample)
+    moving = [node for node in sample.graph.nodes if node in dependent]
+    following = dict(pairwise(moving))
+    batch = sample.meta["val"].shape[0]
+    found = [sample, *(node for node in _bottlenecks(moving) if _can_cross(node, batch))]
+    found = [node for node in found if node is sample or _is_after_preprocessing(node, following)]
+    if found[-1] is not logits:
+        found.append(logits)
+    names = _unique([_name(node, sample, logits, following) for node in found])
+    spent, passed = 0, {}
+    for node in sample.graph.nodes:
+        spent += macs.get(node.name, 0)
+        passed[node] = spent
+    return tuple(
+        FoundCut(
+            position=position,
+            name=name,
+            tensors=(FoundTensor(node=node.name, shape=tuple(val.shape[1:]), dtype=val.dtype),),
+            macs=passed[node],
+            ends_module=node is logits or _ending_module(node, following) is not None,
+        )
+        for position, (node, name) in enumerate(zip(found, names, strict=True))
+        for val in (node.meta["val"],)
+    )
+
+
+def depending_on(sample: Node) -> set[Node]:
+    """The nodes whose values, and not only whose sizes, depend on `sample`; itself included."""
+    moving = {sample}
+    for node in sample.graph.nodes:
+        is_size = isinstance(node.meta.get("val"), SymInt)
+        if node.op != "output" and not is_size and any(source in moving for source in node.all_input_nodes):
+            moving.add(node)
+    return moving
+
+
+def _bottlenecks(moving: Sequence[Node]) -> Iterator[Node]:
+    """The nodes after which they alone are alive."""
+    order = {node: index for index, node in enumerate(moving)}
+    alive: set[Node] = set()
+    last_use = {
+        node: max((order[user] for user in node.users if user in order), default=len(moving)) for node in moving
+    }
+    for index, node in enumerate(moving):
+        alive = {other for other in alive if last_use[other] > index} | {node}
+        if alive == {node} and index > 0:
+            yield node
+
+
+def _can_cross(node: Node, batch: SymInt) -> bool:
+    """Whether a payload can carry the node: a tensor, one row per sample, all other dimensions known."""
+    val = node.meta.get("val")
+    if not isinstance(val, Tensor) or val.ndim == 0:
+        return False
+    sizes: list[object] = list(val.shape)  # torch's stubs call them all int
+    first, *rest = sizes
+    rows = isinstance(first, SymInt) and bool(first.node.expr == batch.node.expr)
+    return rows and not any(isinstance(size, SymInt) for size in rest)
+
+
+# -- names ------------------------------------------------------------------------------------------------------------
+
+
+def _is_after_preprocessing(node: Node, following: Mapping[Node, Node]) -> bool:
+    """Nobody splits in the middle of normalisation: only its end is listed."""
+    inside = any(path == PREPROCESS for _, path in _calls(node))
+    return not inside or _ending_module(node, following) == PREPROCESS
+
+
+def _name(node: Node, sample: Node, logits: Node, following: Mapping[Node, Node]) -> str:
+    if node is sample:
+        return INPUT
+    if node is logits:
+        return OUTPUT
+    ending = _ending_module(node, following)
+    if ending is None:
+        calls = _calls(node)
+        operation = str(getattr(node.target, "__name__", node.target)).split(".")[0].strip("_")
+        ending = f"{calls[-1][1]}.{operation}" if calls else operation
+    # A plan is written with commas, slashes, @ and =; a cut that is only digits would be read as an index.
+    ending = re.sub(r"[^\w.\-]", "_", ending)
+    return f"module{ending}" if ending.isdigit() else ending
+
+
+def _ending_module(node: Node, following: Mapping[Node, Node]) -> str | None:
+    """Path of the outermost module call that `node` is the last to run in; `following` gives the next to run."""
+    going_on = {call for call, _ in _calls(following[node])} if node in following else set()
+    return next((path for call, path in _calls(node) if call not in going_on), None)
+
+
+def _calls(node: Node) -> list[tuple[str, str]]:
+    """(call, path) of the modules that the node runs in, outermost first, without the two that capture adds.
+
+    A call is unique even when a module is called twice: torch.export marks the second `@1`.
+    """
+    stack = node.meta.get("nn_module_stack") or {}
+    calls = []
+    for call, (path, _) in stack.items():
+        relative = re.sub(r"@\d+", "", path)
+        if relative == PREPROCESS or relative.startswith(f"{PREPROCESS}."):
+            calls.append((call, relative))
+        elif relative.startswith("model."):
+            calls.append((call, relative.removeprefix("model.")))
+    return calls
+
+
+def _unique(names: list[str]) -> list[str]:
+    """The second `relu` becomes `relu~2`; words with a meaning of their own are taken from the start."""
+    inner = names[1:-1]
+    seen: Counter[str] = Counter(_RESERVED)
+    unique = []
+    for name in inner:
+        seen[name] += 1
+        candidate = name if seen[name] == 1 else f"{name}~{seen[name]}"
+        unique.append(candidate)
+    return [names[0], *unique, names[-1]]

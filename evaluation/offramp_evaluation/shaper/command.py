@@ -28,13 +28,12 @@ class Shape:
 
     def run(self, args: argparse.Namespace) -> int:
         # Here and not at the top: `offramp --help` imports this module, too.
-        from offramp_evaluation.shaper.address import parse_address
+        from offramp.wire.address import parse_address
         from offramp_evaluation.shaper.link import parse_schedule
         from offramp_evaluation.shaper.server import serve
 
-        interrupted = serve(
-            parse_address(args.listen), parse_address(args.to), parse_schedule(args.link), control=args.control
-        )
+        listen, to = parse_address(args.listen, listen=True), parse_address(args.to)
+        interrupted = serve(listen, to, parse_schedule(args.link), control=args.control)
         return INTERRUPTED if interrupted else DONE
 
 

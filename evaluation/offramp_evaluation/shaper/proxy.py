@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from offramp.errors import SettingsError
 from offramp.units import Bytes, Seconds
-from offramp_evaluation.shaper.address import Address
+from offramp.wire.address import Address
 from offramp_evaluation.shaper.lane import Flight, Lane
 from offramp_evaluation.shaper.link import Link, Schedule
 
@@ -49,6 +49,9 @@ class Shaper:
     """Opened with `start` or `async with`, on the running event loop; closed with `stop`."""
 
     def __init__(self, listen: Address, to: Address, link: Link | Schedule) -> None:
+        for address in (listen, to):
+            if address.path:
+                raise SettingsError(f"the shaper shapes TCP; give HOST:PORT instead of {address}")
         self._listen, self._to = listen, to
         self._schedule = link if isinstance(link, Schedule) else Schedule(steps=((Seconds(math.inf), link),))
         self.link = self._schedule.at(Seconds(0.0))
@@ -69,7 +72,7 @@ class Shaper:
             SettingsError: The address cannot be listened at: the port is in use, say.
         """
         try:
-            server = socket.create_server(self._listen.pair, family=self._listen.family, backlog=128)
+            server = socket.create_server(_pair(self._listen), family=_family(self._listen), backlog=128)
         except OSError as error:
             raise SettingsError(
                 f"the shaper cannot listen at {self._listen}: {os.strerror(error.errno or 0)}; "
@@ -80,7 +83,7 @@ class Shaper:
         _limit_buffers(server)
         self._spawn(self._accept(server))
         self._following = self._spawn(self._follow(self._schedule))
-        return Address(self._listen.host, server.getsockname()[1])
+        return Address(host=self._listen.host, port=server.getsockname()[1])
 
     async def stop(self) -> None:
         """Close everything, with what is on its way."""
@@ -137,7 +140,7 @@ class Shaper:
     async def _serve(self, client: socket.socket) -> None:
         """One connection, until both directions have ended or one side broke it."""
         loop = asyncio.get_running_loop()
-        server = socket.socket(self._to.family, socket.SOCK_STREAM)
+        server = socket.socket(_family(self._to), socket.SOCK_STREAM)
         with client, server:
             for end in (client, server):
                 end.setblocking(False)
@@ -145,7 +148,7 @@ class Shaper:
             _limit_buffers(server)
             try:
                 await self._shake_hands()
-                await loop.sock_connect(server, self._to.pair)
+                await loop.sock_connect(server, _pair(self._to))
                 async with asyncio.TaskGroup() as group:
                     for source, sink, lane in ((client, server, self._up), (server, client, self._down)):
                         flight = Flight()
@@ -204,6 +207,14 @@ async def _deliver(sink: socket.socket, lane: Lane, flight: Flight) -> None:
             return
         await loop.sock_sendall(sink, chunk)
         flight.drop()
+
+
+def _family(address: Address) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address.host else socket.AF_INET
+
+
+def _pair(address: Address) -> tuple[str, int]:
+    return address.host, address.port
 
 
 def _limit_buffers(end: socket.socket) -> None:

@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict
 
 from offramp.errors import InputError
-from offramp_evaluation.shaper.address import Address
+from offramp.wire.address import Address
 from offramp_evaluation.shaper.link import Link, Schedule, parse_link
 from offramp_evaluation.shaper.proxy import Shaper
 

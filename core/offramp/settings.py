@@ -57,7 +57,9 @@ def add_flags(parser: argparse.ArgumentParser, kind: type[Any], role: str) -> No
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
             metavar = field.metadata.get("metavar") or field.name.upper()
-            group.add_argument(flag, default=None, metavar=metavar, help=text.replace("%", "%%"))
+            # Several values may come with one flag, between commas, or with the flag given several times.
+            action = "append" if typing.get_origin(hints[field.name]) is tuple else "store"
+            group.add_argument(flag, default=None, action=action, metavar=metavar, help=text.replace("%", "%%"))
     group.add_argument("--settings", type=Path, metavar="FILE", help="a TOML file with a table for this role")
     group.add_argument("--print-settings", action="store_true", help="print every setting and its origin, then stop")
 
@@ -95,7 +97,8 @@ def load(kind: type[T], role: str, args: argparse.Namespace, environment: Mappin
     for name in names:
         raw = getattr(args, name)
         if raw is not None:
-            take(name, raw, "--" + name.replace("_", "-"))
+            flat = ",".join(raw) if isinstance(raw, list) else raw
+            take(name, flat, "--" + name.replace("_", "-"))
     return Loaded(kind(**values), origin)
 
 

@@ -53,11 +53,18 @@ def camera_frames(part: Part = Part.TEST, seed: int = 0) -> Iterator[Frame]:
             number += 1
 
 
-def frames_of_run(part: Part, digit: int, seed: int, number: int) -> Iterator[NDArray[np.uint8]]:
-    """The frames of run `number`, which shows this digit: [96, 96, 3] uint8 each."""
+def frames_of_run(
+    part: Part, digit: int, seed: int, number: int, *, limit: int | None = None
+) -> Iterator[NDArray[np.uint8]]:
+    """The frames of run `number`, which shows this digit: [96, 96, 3] uint8 each.
+
+    With a limit, at most so many, evenly over the run, and only those are drawn.
+    """
     rng = np.random.default_rng([seed, int(part), number, digit])
     scene = _Scene(part, digit, rng)
-    for moment in range(int(rng.integers(_RUN[0], _RUN[1] + 1))):
+    length = int(rng.integers(_RUN[0], _RUN[1] + 1))
+    step = 1 if limit is None else max(1, length // limit)
+    for moment in range(length)[::step][:limit]:
         yield scene.frame(moment)
 
 

@@ -56,8 +56,6 @@ def _frames(part: Part, seed: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     rows = RANGES[part]
     for turn in range(_TRAIN_RUNS if part is Part.TRAIN else 1):
         for place, row in enumerate(np.random.default_rng([seed, part, turn]).permutation(rows).tolist()):
-            run = list(frames_of_run(part, row, seed, turn * len(rows) + place))
-            if part is Part.TRAIN:
-                run = run[:: max(1, len(run) // _TRAIN_FRAMES)][:_TRAIN_FRAMES]
-            for image in run:
+            limit = _TRAIN_FRAMES if part is Part.TRAIN else None
+            for image in frames_of_run(part, row, seed, turn * len(rows) + place, limit=limit):
                 yield row, image

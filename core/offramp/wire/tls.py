@@ -9,10 +9,14 @@ listens in plain text where other machines can reach it says so when it starts.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 
 from offramp.errors import InputError
+
+if TYPE_CHECKING:
+    import ssl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,22 @@ class ServerTls:
         ca = _check_ca(self.client_ca) if self.client_ca else None
         pair = (self.key.read_bytes(), self.cert.read_bytes())
         return grpc.ssl_server_credentials([pair], root_certificates=ca, require_client_auth=ca is not None)
+
+    def context(self) -> "ssl.SSLContext | None":
+        """The same for ports that are not gRPC's; None for plain text.
+
+        Raises:
+            InputError: A file cannot be read, or is not what it should be.
+        """
+        if self.cert is None or self.key is None:
+            return None
+        import ssl
+
+        context = _check_chain(self.cert, self.key)
+        if self.client_ca:
+            context.load_verify_locations(cadata=_check_ca(self.client_ca).decode("ascii"))
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,16 +105,18 @@ def _check_pair(cert: Path | None, key: Path | None) -> None:
 # wrong with a file. It is imported late: 10 ms that plain text does not need.
 
 
-def _check_chain(cert: Path, key: Path) -> None:
+def _check_chain(cert: Path, key: Path) -> "ssl.SSLContext":
     import ssl
 
     for path in (cert, key):
         _read(path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         # An empty password makes an encrypted key an error; without one OpenSSL would ask on the terminal.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
+        context.load_cert_chain(cert, key, password="")
     except (ssl.SSLError, OSError, ValueError) as error:
         raise InputError(f"{cert} and {key} are no certificate and its (unencrypted) key in PEM: {error}") from error
+    return context
 
 
 def _check_ca(path: Path) -> bytes:

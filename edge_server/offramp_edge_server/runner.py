@@ -1,0 +1,286 @@
+"""Runs the tails: what is queued when the model becomes idle is the next batch.
+
+    submit ─► Batcher ─► decode ─► tail.run ─► done(Answer or error)
+                │            └ ahead of time, in a thread of its own, while the model is busy
+                └ late: refused before any work starts
+
+Everything here happens on the event loop, but for `_work` and `_decode`, which may run in threads.
+
+# N samples, K classes, k ≤ K of them in an answer
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offramp.clock import Clock
+from offramp.errors import DeadlineError, LinkError, PlanError, UnknownBundleError
+from offramp.records import Answer, EdgeTimings, Feature
+from offramp.tail import Tail
+from offramp.units import Seconds, format_seconds
+from offramp.wire.convert import Binding, shapes
+from offramp_edge_server.batcher import Batcher, Job
+from offramp_edge_server.costs import Costs
+from offramp_edge_server.meter import Meter, SilentMeter, Tally
+
+log = logging.getLogger(__name__)
+
+INLINE = Seconds(0.002)
+"""Shorter work runs on the event loop itself: see `_start`."""
+
+_MAX_OPENED = 1024
+"""Pairs of split and codec known to be open; past that all are asked again: peers choose the names."""
+
+Done = Callable[[Answer | Exception], None]
+
+
+class Group(NamedTuple):
+    """Requests that may share a model call."""
+
+    digest: str
+    split: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Route:
+    """A binding, resolved: where its requests go."""
+
+    tail: Tail
+    group: Group
+    codec: str
+    top_k: int
+    tally: Tally
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Request:
+    """One request on its way through the runner."""
+
+    route: Route
+    payload: bytes
+    arrived: Seconds
+    done: Done
+    ahead: "Future[None] | None" = None
+    """The decoding, when it was begun while the model was busy."""
+    feature: Feature | None = None
+    error: Exception | None = None
+    decode: Seconds = Seconds(0.0)
+
+
+class Runner:
+    """Owns the queue and the two threads; one per server."""
+
+    def __init__(
+        self, tails: Mapping[str, Tail], clock: Clock, *, queue: int, max_batch: int, meter: Meter | None = None
+    ) -> None:
+        self.meter = meter or SilentMeter()
+        self._tails = tails
+        self._clock = clock
+        self._costs = Costs()
+        self._batcher = Batcher[_Request](capacity=queue, max_batch=max_batch, estimate=self._costs.estimate)
+        self._max_ahead = max_batch
+        self._ahead = 0  # queued requests whose decoding has begun: features are larger than payloads, so few
+        self._worker = ThreadPoolExecutor(1, "offramp-model")
+        # Opening a segment takes 40 ms and more; decoding ahead must not wait for that, nor the model for either.
+        self._decoder = ThreadPoolExecutor(1, "offramp-decode")
+        self._opener = ThreadPoolExecutor(1, "offramp-open")
+        self._opened: set[tuple[Group, str]] = set()
+        self._tallies: dict[Group, Tally] = {}
+        self._busy = False
+        self._scheduled = False
+        self._closing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __len__(self) -> int:
+        """Requests that wait for the model."""
+        return len(self._batcher)
+
+    async def open(self, binding: Binding) -> Route:
+        """Check a binding against the bundle that it names; open and warm what its requests need.
+
+        Raises:
+            UnknownBundleError: No bundle of this digest is served here.
+            PlanError: The bundle has no such split, or its tensors there are others.
+            UnknownNameError: There is no such codec, or it does not apply there.
+        """
+        tail = self._tails.get(binding.model_digest)
+        if tail is None:
+            served = ", ".join(f"{tail.manifest.name} {digest[:12]}" for digest, tail in self._tails.items())
+            raise UnknownBundleError(
+                f"no bundle {binding.model_digest[:12]} is served here, but: {served}; give both ends the same bundle"
+            )
+        group = Group(binding.model_digest, binding.split)
+        if not 0 <= binding.split < tail.manifest.end:
+            raise PlanError(
+                f"split {binding.split} leaves the edge nothing to run; {tail.manifest.name!r} is split at 0 to "
+                f"{tail.manifest.end - 1}"
+            )
+        expected = shapes(tail.manifest.cuts[binding.split].tensors)
+        if binding.tensors != expected:
+            raise PlanError(
+                f"at split {binding.split} of {tail.manifest.name!r} the tensors are {_show(expected)}, not "
+                f"{_show(binding.tensors)}"
+            )
+        if (group, binding.codec) not in self._opened:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._opener, tail.open, binding.split, binding.codec)
+            if len(self._opened) >= _MAX_OPENED:
+                self._opened.clear()
+            self._opened.add((group, binding.codec))
+        if group not in self._tallies:
+            self._tallies[group] = self.meter.tally(tail.manifest.name, binding.split)
+        return Route(tail=tail, group=group, codec=binding.codec, top_k=binding.top_k, tally=self._tallies[group])
+
+    def submit(
+        self, route: Route, payload: bytes, budget: Seconds | None, arrived: Seconds, done: Done, owner: object
+    ) -> None:
+        """Queue a request; `done` is called on the event loop, once, unless its owner leaves before.
+
+        Raises:
+            OverloadedError: The queue is full.
+            LinkError: The server is about to stop.
+        """
+        if self._closing:
+            raise LinkError("the edge is stopping; ask another one, or come back")
+        request = _Request(route=route, payload=payload, arrived=arrived, done=done)
+        deadline = Seconds(math.inf if budget is None else arrived + budget)
+        self._batcher.add(Job(group=route.group, owner=owner, deadline=deadline, work=request))
+        self._idle.clear()
+        if self._busy and self._ahead < self._max_ahead:
+            self._ahead += 1
+            request.ahead = self._decoder.submit(self._decode, request)
+        self._schedule()
+
+    def leave(self, owner: object) -> None:
+        """Forget what waits for an owner who has gone."""
+        for job in self._batcher.remove(owner):
+            self._leave_queue(job.work)
+        self._schedule()
+
+    async def drain(self) -> None:
+        """Refuse new requests, and return once those taken are answered."""
+        self._closing = True
+        await self._idle.wait()
+
+    def close(self) -> None:
+        for executor in (self._worker, self._decoder, self._opener):
+            executor.shutdown(wait=True, cancel_futures=True)
+
+    def _schedule(self) -> None:
+        # Not at once: what the event loop has received already joins the batch.
+        if not self._scheduled and not self._busy:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._scheduled = False
+        if self._busy:
+            return
+        now = self._clock.now()
+        taken = self._batcher.take(now)
+        for job in (*taken.late, *taken.batch):
+            self._leave_queue(job.work)
+        for job in taken.late:
+            self._refuse_late(job, now)
+        if taken.batch:
+            self._start([job.work for job in taken.batch])
+        elif not self._batcher:
+            self._idle.set()
+
+    def _leave_queue(self, request: _Request) -> None:
+        if request.ahead is not None:
+            self._ahead -= 1
+
+    def _start(self, batch: list[_Request]) -> None:
+        # A hop to the worker and back costs about 100 µs: a tail of 250 µs should not pay it, one of 10 ms does not
+        # feel it and would keep the loop from receiving and answering.
+        group = batch[0].route.group
+        self._busy = True
+        if self._costs.knows(group) and self._costs.estimate(group, len(batch)) < INLINE:
+            self._finish(batch, self._work(batch))
+        else:
+            task = asyncio.get_running_loop().run_in_executor(self._worker, self._work, batch)
+            task.add_done_callback(lambda done: self._finish(batch, done.result()))
+
+    def _finish(self, batch: list[_Request], outcomes: list[Answer | Exception]) -> None:
+        self._busy = False
+        for request, outcome in zip(batch, outcomes, strict=True):
+            request.done(outcome)
+        self._schedule()
+
+    def _work(self, batch: list[_Request]) -> list[Answer | Exception]:
+        """Decode and run, on the event loop or in the worker; an error is the outcome of those whom it concerns."""
+        started = self._clock.now()
+        for request in batch:
+            # Cancelled in time, or never begun: then it is decoded here.
+            if request.ahead is None or request.ahead.cancel():
+                self._decode(request)
+            else:
+                request.ahead.result()
+        ready = [request for request in batch if request.error is None]
+        begun = self._clock.now()
+        try:
+            logits_NK = self._run(ready)
+        except Exception as error:  # whatever a model does, the server goes on
+            log.exception("the model failed on a batch of %d at split %d", len(ready), batch[0].route.group.split)
+            return [request.error or error for request in batch]
+        ended = self._clock.now()
+        if ready:
+            group = ready[0].route.group
+            self._costs.observe(group, len(ready), Seconds(ended - started))
+            ready[0].route.tally.computed(len(ready))
+        rows = iter(logits_NK)
+        return [
+            request.error or _answer(request, next(rows), begun, Seconds(ended - begun), len(ready))
+            for request in batch
+        ]
+
+    def _run(self, ready: list[_Request]) -> NDArray[np.float32]:
+        if not ready:
+            return np.empty((0, 0), np.float32)
+        route = ready[0].route
+        features = [request.feature for request in ready if request.feature is not None]
+        return route.tail.run(route.group.split, features)
+
+    def _decode(self, request: _Request) -> None:
+        started = self._clock.now()
+        route = request.route
+        try:
+            request.feature = route.tail.decode(route.group.split, route.codec, request.payload)
+        except Exception as error:  # a codec that stumbles over a payload concerns nobody else
+            request.error = error
+        request.decode = Seconds(self._clock.now() - started)
+
+    def _refuse_late(self, job: Job[_Request], now: Seconds) -> None:
+        waited = format_seconds(now - job.work.arrived)
+        if now > job.deadline:
+            job.work.done(DeadlineError(f"the budget ran out after {waited} in the edge's queue; nothing was computed"))
+            return
+        self._costs.doubt(job.group)
+        needed = format_seconds(self._costs.estimate(job.group, 1))
+        left = format_seconds(job.deadline - now)
+        job.work.done(
+            DeadlineError(f"{left} of the budget are left, but the edge needs {needed}; nothing was computed")
+        )
+
+
+def _answer(request: _Request, logits_K: NDArray[np.float32], begun: Seconds, compute: Seconds, batch: int) -> Answer:
+    # Waiting is all that was neither decoding nor computing, whether decoding came ahead of time or not.
+    queue = Seconds(max(begun - request.arrived - request.decode, 0.0))
+    timings = EdgeTimings(queue=queue, decode=request.decode, compute=compute, batch=batch)
+    if not request.route.top_k:
+        return Answer(logits=logits_K, timings=timings)
+    classes_k = np.argsort(-logits_K, kind="stable")[: request.route.top_k]
+    return Answer(logits=logits_K[classes_k], classes=classes_k, timings=timings)
+
+
+def _show(tensors: tuple[tuple[tuple[int, ...], str], ...]) -> str:
+    return " and ".join(f"{dtype}{list(shape)}" for shape, dtype in tensors) or "none"

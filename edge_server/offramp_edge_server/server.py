@@ -1,0 +1,165 @@
+"""The edge server as a whole: bundles in, ports out.
+
+EdgeServer ── start ──► Inference, health, reflection on --listen; Monitor on --metrics
+           ── stop ───► refuse what comes, finish what was taken, end the streams, close the ports
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+import grpc.aio
+
+from offramp.bundle.store import Bundle
+from offramp.clock import Clock, SystemClock
+from offramp.errors import InputError, MissingExtraError
+from offramp.runtime.runtime import Runtime
+from offramp.tail import Tail
+from offramp.units import Seconds
+from offramp.wire.address import Address
+from offramp.wire.channels import listen, server_options
+from offramp_edge_server.meter import PrometheusMeter, SilentMeter
+from offramp_edge_server.monitor import Monitor
+from offramp_edge_server.runner import Runner
+from offramp_edge_server.service import SERVICE, InferenceService
+from offramp_edge_server.settings import EdgeSettings
+
+_LAST_WORDS = Seconds(0.5)
+"""After the streams have ended, so that their last frames leave; then those who only watch health are cut off."""
+
+OpenRuntime = Callable[[Bundle], Runtime]
+
+
+class EdgeServer:
+    """Serves bundles from one event loop, started and stopped on it; an async context manager.
+
+    async with EdgeServer([bundle], EdgeSettings(listen="127.0.0.1:0")) as edge:
+        … edge.address …
+    """
+
+    def __init__(
+        self,
+        bundles: Sequence[Bundle],
+        settings: EdgeSettings,
+        *,
+        open_runtime: OpenRuntime | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.bundles = tuple(bundles)
+        self.settings = settings
+        self.address: Address = settings.address
+        self.metrics_address: Address | None = settings.metrics_address
+        self._open_runtime = open_runtime or self._open_onnx
+        self._clock = clock or SystemClock()
+        self._closing = contextlib.AsyncExitStack()
+        self._ready = False
+        _check_distinct(self.bundles)
+
+    async def start(self) -> None:
+        """Open the ports; `address` and `metrics_address` hold the ports that were got.
+
+        Raises:
+            InputError: A port is in use, or a TLS file is not what it should be.
+            MissingExtraError: The extra `edge` is not installed.
+        """
+        try:
+            async with contextlib.AsyncExitStack() as opened:
+                await self._start(opened)
+                self._closing = opened.pop_all()
+        except BaseException:
+            self._ready = False
+            raise
+
+    async def stop(self, grace: Seconds | None = None) -> None:
+        """Finish what was taken, within `grace` (by default the setting's), and close everything."""
+        self._ready = False
+        self._grace = self.settings.grace if grace is None else grace
+        await self._closing.aclose()
+
+    async def __aenter__(self) -> "EdgeServer":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def _start(self, opened: contextlib.AsyncExitStack) -> None:
+        settings = self.settings
+        self._grace = settings.grace
+        tails = {}
+        for bundle in self.bundles:
+            runtime = self._open_runtime(bundle)
+            opened.callback(runtime.close)
+            tails[bundle.manifest.model_digest] = Tail(bundle, runtime)
+        meter = None
+        if self.settings.metrics_address is not None:
+            meter = PrometheusMeter(lambda: len(runner))
+            monitor = Monitor(self.settings.metrics_address, settings.tls, meter.render, lambda: self._ready)
+            self.metrics_address = monitor.start()
+            opened.callback(monitor.stop)
+        runner = Runner(
+            tails, self._clock, queue=settings.queue, max_batch=settings.max_batch, meter=meter or SilentMeter()
+        )
+        opened.callback(runner.close)
+        service = InferenceService(runner, tails, self._clock, max_pending=settings.pending)
+        server = grpc.aio.server(options=server_options())
+        server.add_generic_rpc_handlers((service.handler(),))
+        health = _Health(server, [SERVICE, *(bundle.manifest.name for bundle in self.bundles)])
+        self.address = listen(server, settings.address, settings.tls)
+        await server.start()
+        opened.push_async_callback(self._stop_serving, server, service, health)
+        await health.serving()
+        self._ready = True
+
+    async def _stop_serving(self, server: grpc.aio.Server, service: InferenceService, health: "_Health") -> None:
+        await health.stopping()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(service.drain(), self._grace)
+        await server.stop(_LAST_WORDS)
+
+    def _open_onnx(self, bundle: Bundle) -> Runtime:
+        from offramp.runtime.onnx_backend import OnnxRuntime
+
+        return OnnxRuntime(bundle, capacity=self.settings.open)
+
+
+class _Health:
+    """gRPC health for the service and for each bundle by name, and reflection.
+
+    Raises:
+        MissingExtraError: grpcio-health-checking or grpcio-reflection is not installed.
+    """
+
+    def __init__(self, server: grpc.aio.Server, names: Sequence[str]) -> None:
+        try:
+            from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+            from grpc_reflection.v1alpha import reflection
+        except ImportError as error:
+            raise MissingExtraError(
+                "grpcio-health-checking and grpcio-reflection", "edge", "the edge server"
+            ) from error
+        self._names = names
+        self._serving = health_pb2.HealthCheckResponse.SERVING
+        self._servicer = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+
+    async def serving(self) -> None:
+        for name in self._names:
+            await self._servicer.set(name, self._serving)
+
+    async def stopping(self) -> None:
+        await self._servicer.enter_graceful_shutdown()
+
+
+def _check_distinct(bundles: Sequence[Bundle]) -> None:
+    if not bundles:
+        raise InputError("there is no bundle to serve; give at least one with --bundle DIR")
+    seen: dict[str, Bundle] = {}
+    for bundle in bundles:
+        other = seen.setdefault(bundle.manifest.model_digest, bundle)
+        if other is not bundle:
+            raise InputError(f"{other.path} and {bundle.path} are the same bundle; give it once")

@@ -1,0 +1,56 @@
+"""What the edge server can be told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from offramp.errors import SettingsError
+from offramp.settings import setting
+from offramp.units import Seconds
+from offramp.wire.address import Address, parse_address
+from offramp.wire.tls import ServerTls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeSettings:
+    bundle: tuple[Path, ...] = setting((), "bundle to serve; give it several times for several bundles", metavar="DIR")
+    listen: str = setting("127.0.0.1:50051", "where devices find it: HOST:PORT or unix:PATH", metavar="ADDRESS")
+    metrics: str | None = setting(None, "serve /metrics and /v2/health here: PORT or HOST:PORT", metavar="PORT")
+    threads: int = setting(0, "threads of a model call; 0: one per physical core", metavar="N")
+    open: int = setting(8, "splits of each bundle that are kept open; about 60 MB each for a ResNet-18", metavar="N")
+    queue: int = setting(256, "requests that may wait for the model; more are refused", metavar="N")
+    max_batch: int = setting(16, "requests that may share a model call", metavar="N")
+    pending: int = setting(64, "unanswered requests of one stream; more are refused", metavar="N")
+    grace: Seconds = setting(Seconds(5.0), "when told to stop, finish what was taken within this time", metavar="TIME")
+    tls_cert: Path | None = setting(None, "certificate chain in PEM; with it every port speaks TLS", metavar="FILE")
+    tls_key: Path | None = setting(None, "its key in PEM", metavar="FILE")
+    tls_client_ca: Path | None = setting(
+        None, "admit only clients whose certificate this authority signed", metavar="FILE"
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("open", "queue", "max_batch", "pending"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}; give at least 1")
+        if self.threads < 0:
+            raise SettingsError(f"threads is {self.threads}; give a number of threads, or 0 for one per core")
+
+    @property
+    def address(self) -> Address:
+        return parse_address(self.listen, listen=True)
+
+    @property
+    def metrics_address(self) -> Address | None:
+        """A bare port is one of the host that devices find."""
+        if self.metrics is None:
+            return None
+        text = self.metrics
+        if text.isdigit():
+            text = str(Address(host=self.address.host or "127.0.0.1", port=0)).removesuffix("0") + text
+        address = parse_address(text, listen=True)
+        if address.path:
+            raise SettingsError(f"metrics cannot be served at {text!r}; give PORT or HOST:PORT")
+        return address
+
+    @property
+    def tls(self) -> ServerTls:
+        return ServerTls(cert=self.tls_cert, key=self.tls_key, client_ca=self.tls_client_ca)

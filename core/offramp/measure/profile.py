@@ -7,10 +7,11 @@ a sum of stages: every needless boundary costs up to 100 µs. A branch costs wha
 import json
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any, TypeVar
+
+import numpy as np
 
 from offramp.bundle.jsonform import from_json, to_json
 from offramp.bundle.store import Bundle
@@ -27,39 +28,54 @@ WARM_UP = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one piece of work takes at batch 1, in seconds."""
+
+    median: float
+    p95: float
+
+    def times(self, factor: float) -> "Cost":
+        return Cost(median=self.median * factor, p95=self.p95 * factor)
+
+    def beyond(self, other: "Cost") -> "Cost":
+        """What this takes more than `other`; never negative, though two medians may cross in noise."""
+        return Cost(median=max(0.0, self.median - other.median), p95=max(0.0, self.p95 - other.p95))
+
+
+NOTHING = Cost(median=0.0, p95=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Median seconds at batch 1 on one host."""
+    """What a bundle takes on one host."""
 
     model_digest: str
     host: str
     threads: int
     slowdown: float
-    """1 on a real board; an emulated one takes this multiple of the measured time, already applied below."""
-    head: tuple[float, ...]
-    """[n + 1] from the input to cut k, without any branch; 0 at cut 0."""
-    branch: Mapping[str, float]
+    """1 on a real board; on an emulated one the network takes this multiple of its measured time, applied below."""
+    head: tuple[Cost, ...]
+    """[n + 1] from the input to cut k, without any branch; nothing at cut 0."""
+    branch: Mapping[str, Cost]
     """By the branch's cut: what asking it adds."""
-    tail: tuple[float, ...]
-    """[n + 1] from cut k to the output; 0 at cut n."""
-    encode: Mapping[str, float]
+    tail: tuple[Cost, ...]
+    """[n + 1] from cut k to the output; nothing at cut n."""
+    encode: Mapping[str, Cost]
     """By `split:codec`."""
-    decode: Mapping[str, float]
+    decode: Mapping[str, Cost]
 
     def slowed(self, factor: float) -> "Profile":
         """The profile of an emulated board on which the network takes `factor` times as long.
 
         Codecs are not slowed: the emulation delays segments alone, and a profile describes what really runs.
         """
-        return Profile(
-            model_digest=self.model_digest,
+        return replace(
+            self,
             host=f"{self.host}, emulated {factor:g} times slower",
-            threads=self.threads,
             slowdown=self.slowdown * factor,
-            head=tuple(value * factor for value in self.head),
-            branch={cut: value * factor for cut, value in self.branch.items()},
-            tail=tuple(value * factor for value in self.tail),
-            encode=self.encode,
-            decode=self.decode,
+            head=tuple(cost.times(factor) for cost in self.head),
+            branch={cut: cost.times(factor) for cut, cost in self.branch.items()},
+            tail=tuple(cost.times(factor) for cost in self.tail),
         )
 
 
@@ -100,21 +116,19 @@ def measure_profile(
             payload = timed(f"encode {split}:{name}", codec.encode, features[split])
             timed(f"decode {split}:{name}", codec.decode, payload)
 
-    medians = {name: median(values) for name, values in times.items()}
-    head = (0.0, *(medians[f"head {cut}"] for cut in range(1, end + 1)))
+    costs = {name: _cost(values) for name, values in times.items()}
+    head = (NOTHING, *(costs[f"head {cut}"] for cut in range(1, end + 1)))
+    asked = [branch.cut for branch in manifest.branches]
     return Profile(
         model_digest=manifest.model_digest,
         host=describe_host(),
         threads=threads,
         slowdown=1.0,
         head=head,
-        branch={
-            str(branch.cut): max(0.0, medians[f"branch {branch.cut}"] - head[branch.cut])
-            for branch in manifest.branches
-        },
-        tail=(*(medians[f"tail {cut}"] for cut in range(end)), 0.0),
-        encode=_named(medians, "encode "),
-        decode=_named(medians, "decode "),
+        branch={str(cut): costs[f"branch {cut}"].beyond(head[cut]) for cut in asked},
+        tail=(*(costs[f"tail {cut}"] for cut in range(end)), NOTHING),
+        encode=_named(costs, "encode "),
+        decode=_named(costs, "decode "),
     )
 
 
@@ -144,5 +158,10 @@ def describe_host() -> str:
     return f"{platform.processor() or 'unknown processor'} ({platform.machine()})"
 
 
-def _named(medians: Mapping[str, float], prefix: str) -> dict[str, float]:
-    return {name.removeprefix(prefix): value for name, value in medians.items() if name.startswith(prefix)}
+def _cost(values: list[float]) -> Cost:
+    median, p95 = np.quantile(values, (0.5, 0.95))
+    return Cost(median=float(median), p95=float(p95))
+
+
+def _named(costs: Mapping[str, Cost], prefix: str) -> dict[str, Cost]:
+    return {name.removeprefix(prefix): cost for name, cost in costs.items() if name.startswith(prefix)}

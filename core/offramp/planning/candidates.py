@@ -87,9 +87,11 @@ def enumerate_candidates(
         for rule in _rules(manifest, split):
             taken_at_M = _walk(rule, observations)
             early_M = _early_labels(rule, taken_at_M, observations)
-            found.extend(
-                _front([_judge(rule, ending, taken_at_M, early_M == truth_M, truth_M, units) for ending in rivals])
-            )
+            judged = []
+            for ending in rivals:
+                right_M = np.where(taken_at_M < 0, ending.labels_M, early_M) == truth_M
+                judged.append(_judge(rule, ending, taken_at_M, right_M, units))
+            found.extend(_front(judged))
     return Candidates(
         model_digest=manifest.model_digest,
         samples=len(truth_M),

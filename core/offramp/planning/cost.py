@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.errors import PlanError
-from offramp.measure.profile import Profile
+from offramp.measure.profile import NOTHING, Profile
 from offramp.planning.candidates import Candidate, Candidates
 from offramp.units import BitsPerSecond, Seconds
 from offramp.wire.framing import wire_bytes
@@ -82,9 +82,9 @@ class CostModel:
 def _on_device(candidate: Candidate, profile: Profile) -> float:
     total, here = 0.0, 0.0
     for (cut, _), reach in zip(candidate.exit.thresholds, candidate.reach, strict=True):
-        total += reach * (profile.head[cut] - here + profile.branch[str(cut)])
-        here = profile.head[cut]
-    return total + candidate.offload * (profile.head[candidate.split] - here)
+        total += reach * (profile.head[cut].median - here + profile.branch[str(cut)].median)
+        here = profile.head[cut].median
+    return total + candidate.offload * (profile.head[candidate.split].median - here)
 
 
 def _bits(candidate: Candidate) -> float:
@@ -93,4 +93,5 @@ def _bits(candidate: Candidate) -> float:
 
 def _at_edge(candidate: Candidate, device: Profile, edge: Profile) -> float:
     key = f"{candidate.split}:{candidate.codec}"
-    return device.encode.get(key, 0.0) + edge.decode.get(key, 0.0) + edge.tail[candidate.split]
+    encode, decode = device.encode.get(key, NOTHING), edge.decode.get(key, NOTHING)
+    return encode.median + decode.median + edge.tail[candidate.split].median

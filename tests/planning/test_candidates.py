@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from offramp.bundle.manifest import SCORES
+from offramp.measure.observe import EdgeAnswers, Observations
+from offramp.plan import ExitRule
+from offramp.planning.candidates import Candidate, Candidates, enumerate_candidates, wilson_low
+from tests.support.manifests import a_manifest
+
+TRUTH = np.array([0, 1, 2, 3, 4, 0, 1, 2, 3, 4])
+WRONG = (TRUTH + 1) % 5
+SURE_FIRST = np.array([0.99, 0.99, 0.99, 0.99, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4], dtype=np.float32)
+SURE_SECOND = np.array([0.4, 0.4, 0.4, 0.4, 0.99, 0.99, 0.4, 0.4, 0.4, 0.4], dtype=np.float32)
+
+
+def scores(confidence: np.ndarray) -> np.ndarray:
+    return np.repeat(confidence[:, None], len(SCORES), axis=1)
+
+
+@pytest.fixture(scope="module")
+def found() -> Candidates:
+    first_right = np.where(np.arange(10) < 3, TRUTH, WRONG)  # of the four that are sure, three are right
+    observations = Observations(
+        branch_labels={1: first_right, 2: TRUTH},
+        branch_scores={1: scores(SURE_FIRST), 2: scores(SURE_SECOND)},
+        final_labels_M=TRUTH,
+        edge={
+            (2, "fine"): EdgeAnswers(labels_M=TRUTH, payload_bytes_M=np.arange(100, 1100, 100)),
+            (2, "coarse"): EdgeAnswers(labels_M=WRONG, payload_bytes_M=np.full(10, 50)),
+            (2, "wasteful"): EdgeAnswers(labels_M=WRONG, payload_bytes_M=np.full(10, 5000)),
+        },
+    )
+    return enumerate_candidates(observations, TRUTH, np.arange(10), a_manifest())
+
+
+def pick(found: Candidates, split: int, codec: str, *pairs: tuple[int, float]) -> Candidate:
+    rule = ExitRule(policy="confidence", thresholds=pairs) if pairs else None
+    (one,) = [
+        item
+        for item in found.candidates
+        if (item.split, item.codec) == (split, codec) and (item.exit == rule if rule else not item.exit.thresholds)
+    ]
+    return one
+
+
+def test_accuracy_mixes_who_left_and_who_was_answered_at_the_edge(found: Candidates) -> None:
+    assert pick(found, 2, "fine", (1, 0.9), (2, 0.9)).accuracy == pytest.approx(0.9)
+
+
+def test_reach_and_offload_count_who_is_still_on_the_road(found: Candidates) -> None:
+    one = pick(found, 2, "fine", (1, 0.9), (2, 0.9))
+    assert one.reach == pytest.approx((1.0, 0.6))
+    assert one.offload == pytest.approx(0.4)
+
+
+def test_bytes_are_those_of_the_samples_that_are_sent(found: Candidates) -> None:
+    assert pick(found, 2, "fine", (1, 0.9), (2, 0.9)).payload_mean == pytest.approx((700 + 800 + 900 + 1000) / 4)
+
+
+def test_more_bytes_that_buy_no_accuracy_are_dropped(found: Candidates) -> None:
+    assert {item.codec for item in found.candidates if item.split == 2} == {"fine", "coarse"}
+
+
+def test_the_whole_network_on_the_device_is_a_candidate(found: Candidates) -> None:
+    one = pick(found, 4, "none")
+    assert (one.accuracy, one.offload, one.payload_mean) == (1.0, 1.0, 0.0)
+
+
+def test_every_candidate_is_a_plan(found: Candidates) -> None:
+    assert all(item.plan().split == item.split for item in found.candidates)
+
+
+@pytest.mark.parametrize(("share", "trials", "expected"), [(0.9, 100, 0.838), (1.0, 20, 0.881), (0.0, 10, 0.0)])
+def test_the_lower_bound_is_wilsons(share: float, trials: int, expected: float) -> None:
+    assert wilson_low(share, trials) == pytest.approx(expected, abs=2e-3)

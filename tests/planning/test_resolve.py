@@ -1,0 +1,70 @@
+import pytest
+
+from offramp.errors import PlanError
+from offramp.plan import Plan, parse_plan
+from offramp.planning.resolve import check, default_plan, resolve
+from tests.support.manifests import a_manifest
+
+MANIFEST = a_manifest()
+
+
+def test_one_threshold_asks_every_branch_up_to_the_split() -> None:
+    assert resolve("split=3, exit=confidence:0.85", MANIFEST).exit.thresholds == ((1, 0.85), (2, 0.85))
+
+
+def test_branches_may_be_named_by_index_or_by_cut_name_in_any_order() -> None:
+    plan = resolve("split=block3, exit=margin:0.4@block2/0.7@1", MANIFEST)
+    assert (plan.split, plan.exit.thresholds) == (3, ((1, 0.7), (2, 0.4)))
+
+
+def test_split_end_sends_nothing_and_needs_no_codec() -> None:
+    assert resolve("split=end", MANIFEST) == Plan(split=4, codec="none")
+
+
+def test_the_text_of_a_plan_reads_back() -> None:
+    plan = resolve("split=3, exit=confidence:0.85, codec=affine8+zstd", MANIFEST)
+    assert resolve(str(plan), MANIFEST) == plan
+
+
+def test_the_default_asks_every_branch_and_splits_at_the_last() -> None:
+    assert str(default_plan(MANIFEST)) == "split=2, exit=confidence:0.9@1/0.9@2, codec=affine8+zstd"
+
+
+def test_without_branches_the_default_sends_the_input() -> None:
+    assert default_plan(a_manifest(branches=())).split == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("split=9", "cut 9 is past the end"),
+        ("split=blok2", "did you mean 'block2'"),
+        ("exit=confidence:0.9", "has no split"),
+        ("split=2, split=3", "gives split twice"),
+        ("split=2, speed=3", "no plan field 'speed'"),
+        ("split=2, exit=confidence", "has no threshold"),
+        ("split=2, exit=confidence:high", "'high'"),
+        ("split=2, exit=confidence:1.5", "threshold 1.5 of branch 1 is out of range"),
+        ("split=2, exit=confidence:nan", "out of range"),
+        ("split=2, exit=confidenc:0.5", "did you mean 'confidence'"),
+        ("split=3, exit=confidence:0.5@3", "no branch at cut 3"),
+        ("split=1, exit=confidence:0.5@2", "past split 1"),
+        ("split=0, exit=confidence:0.5", "could never fire"),
+        ("split=2, codec=affine9", "affine"),
+        ("split=2, codec=jpeg:90", "jpeg"),
+        ("split=0, codec=affine8", "affine8"),
+        ("split=end, codec=affine8", "sends nothing"),
+    ],
+)
+def test_a_plan_that_cannot_be_followed_is_refused_with_the_way_out(text: str, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        resolve(text, MANIFEST)
+
+
+def test_a_plan_from_elsewhere_is_checked_too() -> None:
+    with pytest.raises(PlanError, match="past the end"):
+        check(Plan(split=7, codec="affine8"), MANIFEST)
+
+
+def test_reading_a_plan_keeps_what_was_written() -> None:
+    assert parse_plan("split = 2 , codec = float16").codec == "float16"

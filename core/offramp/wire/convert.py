@@ -22,7 +22,7 @@ DIGEST_BYTES = 32  # sha256
 MAX_TENSORS = 64
 MAX_RANK = 8
 MAX_ELEMENTS = 1 << 28  # a gigabyte of float32, far past every payload that a message may carry
-MAX_CODEC_NAME = 64
+MAX_NAME = 64  # characters of a codec or a dtype
 LOGITS = np.dtype("<f4")
 
 _MICRO = 1e-6
@@ -81,8 +81,8 @@ def binding_from_proto(message: pb.Binding) -> Binding:
     """
     if len(message.model_digest) != DIGEST_BYTES:
         raise WireError(f"a model digest has {DIGEST_BYTES} bytes (sha256), this one has {len(message.model_digest)}")
-    if not 0 < len(message.codec) <= MAX_CODEC_NAME:
-        raise WireError(f"a codec name has 1 to {MAX_CODEC_NAME} characters, this one has {len(message.codec)}")
+    if not 0 < len(message.codec) <= MAX_NAME:
+        raise WireError(f"a codec name has 1 to {MAX_NAME} characters, this one has {len(message.codec)}")
     if len(message.tensors) > MAX_TENSORS:
         raise WireError(f"{len(message.tensors)} tensors are declared; at most {MAX_TENSORS} may cross a split")
     for tensor in message.tensors:
@@ -159,5 +159,5 @@ def _check_tensor(tensor: pb.Tensor) -> None:
         elements *= size
     if elements > MAX_ELEMENTS:
         raise WireError(f"a tensor of shape {list(tensor.shape)} is declared; at most {MAX_ELEMENTS} elements may be")
-    if len(tensor.dtype) > MAX_CODEC_NAME:
+    if len(tensor.dtype) > MAX_NAME:
         raise WireError(f"a dtype of {len(tensor.dtype)} characters is declared; write a numpy name such as float32")

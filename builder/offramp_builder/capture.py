@@ -12,9 +12,7 @@ trained.
 # N samples, K classes
 """
 
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from offramp.bundle.manifest import SampleSpec
 from offramp.errors import ModelError
+from offramp.records import SampleSpec
 from offramp.registry import unknown
 from offramp_builder.cuts import FoundCut, find_cuts
 from offramp_builder.graphs import tidy
 from offramp_builder.operations import count_macs
+from offramp_builder.quiet import quietly
 from offramp_builder.refusals import check_answers, check_graph, explain
 
 _EXAMPLE = 2  # samples to trace with; torch.export would take 1 for a constant
@@ -92,7 +91,7 @@ def capture(module: nn.Module, sample: SampleSpec, preprocess: nn.Module) -> Cap
     road = Road(preprocess, module).eval()
     examples = random_samples(sample, 3)
     logits_NK = check_answers(road, examples)
-    with _quietly():
+    with quietly():
         try:
             program = torch.export.export(
                 road, (examples[:_EXAMPLE],), dynamic_shapes={"sample": {0: torch.export.Dim.DYNAMIC}}
@@ -138,17 +137,4 @@ def _logits(output: object) -> Tensor:
             f"the network returns {type(output).__name__}, in which there are no logits to be found; return a tensor "
             f"[N, K], a tuple that begins with it, or a mapping with the key 'logits'"
         )
-    return found
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Trace without torch's warnings, and without the fused attention that it cannot trace."""
-    fastpath = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fastpath)
+    return found.float()  # logits are float32 in every bundle, whatever the network computes in

@@ -13,15 +13,23 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import prod
 
 import torch
 from torch import SymInt, Tensor
 from torch.fx import Node
 
+from offramp.bundle.manifest import TensorSpec
 from offramp.units import Bytes
 
 INPUT, OUTPUT, PREPROCESS = "input", "output", "preprocess"
+_ON_THE_WIRE = {
+    dtype: str(dtype).removeprefix("torch.")
+    for dtype in (
+        *(torch.float32, torch.float64, torch.float16),
+        *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool),
+    )
+}
+"""What a tensor at a cut may hold, and numpy's name for it; bfloat16 has none."""
 _RESERVED = (INPUT, OUTPUT, "end")  # words that a plan uses for cuts
 
 
@@ -31,13 +39,8 @@ class FoundTensor:
 
     node: str
     """Its name in the captured graph."""
-    shape: tuple[int, ...]
-    """Without the batch dimension."""
-    dtype: torch.dtype
-
-    @property
-    def nbytes(self) -> Bytes:
-        return Bytes(prod(self.shape) * self.dtype.itemsize)
+    spec: TensorSpec
+    """Shape without the batch dimension, and dtype; no range yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ class FoundCut:
 
     @property
     def nbytes(self) -> Bytes:
-        return Bytes(sum(tensor.nbytes for tensor in self.tensors))
+        return Bytes(sum(tensor.spec.nbytes for tensor in self.tensors))
 
 
 def find_cuts(sample: Node, logits: Node, macs: dict[str, int]) -> tuple[FoundCut, ...]:
@@ -84,7 +87,9 @@ def find_cuts(sample: Node, logits: Node, macs: dict[str, int]) -> tuple[FoundCu
         FoundCut(
             position=position,
             name=name,
-            tensors=(FoundTensor(node=node.name, shape=tuple(val.shape[1:]), dtype=val.dtype),),
+            tensors=(
+                FoundTensor(node=node.name, spec=TensorSpec(shape=tuple(val.shape[1:]), dtype=_ON_THE_WIRE[val.dtype])),
+            ),
             macs=passed[node],
             ends_module=node is logits or _ending_module(node, following) is not None,
         )
@@ -119,12 +124,17 @@ def _bottlenecks(moving: Sequence[Node]) -> Iterator[Node]:
 def _can_cross(node: Node, batch: SymInt) -> bool:
     """Whether a payload can carry the node: a tensor, one row per sample, all other dimensions known."""
     val = node.meta.get("val")
-    if not isinstance(val, Tensor) or val.ndim == 0:
+    if not isinstance(val, Tensor) or val.ndim == 0 or val.dtype not in _ON_THE_WIRE:
         return False
     sizes: list[object] = list(val.shape)  # torch's stubs call them all int
     first, *rest = sizes
     rows = isinstance(first, SymInt) and bool(first.node.expr == batch.node.expr)
     return rows and not any(isinstance(size, SymInt) for size in rest)
+
+
+def _tensor(node: Node) -> FoundTensor:
+    val = node.meta["val"]
+    return FoundTensor(node=node.name, spec=TensorSpec(shape=tuple(val.shape[1:]), dtype=_ON_THE_WIRE[val.dtype]))
 
 
 # -- names ------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ _SIZE = _aten.sym_size.int
 
 
 def tidy(module: GraphModule) -> GraphModule:
-    """Write the graph in fewer words: no guards or checks, batch normalisation as one node, views without sizes."""
+    """Write the graph in fewer words: no guards or checks, batch normalisation as one node, reshapes without sizes."""
     graph = module.graph
     for node in list(graph.nodes):
         if node.op == "call_module" or node.target in _CHECKS:  # the only module that is called is `_guards_fn`
@@ -29,6 +29,8 @@ def tidy(module: GraphModule) -> GraphModule:
         elif node.target is _BATCH_NORM:
             _give_one_result(graph, node)
         elif node.target in _VIEWS:
+            # A view demands the strides that its source had when it was traced; a tensor that crossed a cut has others.
+            node.target = _aten.reshape.default
             _infer_batch(node)
     graph.eliminate_dead_code()
     graph.lint()
@@ -107,7 +109,7 @@ def _give_one_result(graph: Graph, node: Node) -> None:
 
 
 def _infer_batch(node: Node) -> None:
-    """`view(x, [batch, 8, 64])` becomes `view(x, [-1, 8, 64])`, which reads no size when it runs."""
+    """`reshape(x, [batch, 8, 64])` becomes `reshape(x, [-1, 8, 64])`, which reads no size when it runs."""
     source, sizes = node.args
     assert isinstance(sizes, Sequence)
     unknown = [size for size in sizes if isinstance(size, Node)]

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from offramp.bundle.manifest import SampleSpec
 from offramp.errors import ModelError
+from offramp.records import SampleSpec
 from offramp.registry import unknown
 
 # (dimensions without the batch, dtype) that each kind of sample has

@@ -88,6 +88,7 @@ def test_a_hundred_copies_of_a_stream_are_no_better_known_than_one() -> None:
 
 def test_few_units_widen_the_interval() -> None:
     assert widened_tail(6, 0.95) < widened_tail(20, 0.95) < widened_tail(1000, 0.95) < 0.025
+    assert widened_tail(6, 0.95) == pytest.approx(stats.norm.cdf(-stats.t.ppf(0.975, 5) * math.sqrt(6 / 5)), rel=1e-2)
     assert widened_tail(100_000, 0.95) == pytest.approx(0.025, rel=1e-3)
 
 
@@ -111,6 +112,15 @@ def test_a_quantile_counts_samples_as_often_as_their_unit_was_drawn() -> None:
     values = np.tile(np.arange(20.0), 8)
     found = bootstrap(values, np.repeat(np.arange(8), 20), statistic=P95, replicates=50)
     assert found.low == found.high == evaluate(values, P95) == 18.0
+
+
+def test_a_quantile_moves_with_the_units_that_were_drawn() -> None:
+    # Units of one value each: the median of a draw is the median of the units drawn.
+    units = np.repeat(np.arange(9), 7)
+    found = bootstrap(units.astype(float), units, statistic=Statistic(quantile=0.5))
+    plain = bootstrap(np.arange(9.0), np.arange(9), statistic=Statistic(quantile=0.5))
+    assert (found.low, found.high) == (plain.low, plain.high)
+    assert found.low < 4.0 < found.high
 
 
 @pytest.mark.parametrize("values", [[1.0, math.nan], [math.inf, 1.0]])
@@ -146,6 +156,19 @@ def test_samples_that_move_together_count_as_one() -> None:
     plain = wilson(30, 40)
     assert (together.low, together.high) == pytest.approx((plain.low, plain.high), abs=0.01)
     assert together.units == 40
+
+
+def test_a_share_over_few_units_is_widened_by_students_t() -> None:
+    # Eight units of ten, 5 or 9 right in each: by hand, after Korn and Graubard.
+    units = np.repeat(np.arange(8), 10)
+    right_U = np.array([5, 9] * 4)
+    hits = (np.arange(80) % 10) < right_U[units]
+    mean = right_U.sum() / 80
+    variance = 8 / 7 * np.sum((right_U - 10 * mean) ** 2) / 80**2
+    worth = mean * (1 - mean) / variance * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 7)) ** 2
+    expected = wilson(mean * worth, worth)
+    found = share(hits, units)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-3)
 
 
 def test_all_right_is_not_certainly_right() -> None:

@@ -1,1 +1,7 @@
-"""The device: early stages, exits, and an uplink for what is not sure."""
+"""The device: sources, pipeline, uplink, daemon.
+
+from offramp_device import Device
+
+with Device.open("bundle/", edge="192.0.2.7:7070", plan="split=3, exit=confidence:0.85") as device:
+    result = device.infer(image)
+"""

@@ -1,0 +1,223 @@
+"""What a link between a device and an edge can do, learned from the traffic that crosses it anyway.
+
+    sent(s) ──► uplink, first in first out ──► edge, e seconds ──► answer at a
+
+With R the round trip of nothing at all and p the seconds that one bit takes, y = a - e obeys
+
+    the uplink was free:  y - s           = R + bits * p
+    it was still busy:    y - y_previous  =     bits * p
+
+Both are linear in (R, p), so one Kalman filter of two numbers learns from either, and knows how sure it is. Delays
+have a long tail on one side only: what comes early is believed at once, what comes late when it happens twice in a
+row. Until then silence speaks: a rate at which the oldest unanswered bytes would be back by now is no longer believed.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from math import sqrt
+
+from offramp.units import BitsPerSecond, Bytes, Seconds
+
+FIRST_GUESS = 1e-7
+"""Seconds a bit takes before anything was learned: 10 Mbit/s, with no confidence."""
+FASTEST = 1e-11
+"""Seconds a bit takes at least: 100 Gbit/s, where arithmetic stops making sense."""
+JITTER = Seconds(0.3e-3)
+"""Standard deviation that is always allowed: what two schedulers and one event loop do on an idle machine."""
+RELATIVE_JITTER = 0.02
+"""The same for long waits, which vary with other traffic."""
+DRIFT_OF_RATE = 0.1
+"""How far the rate wanders in a second, relative to itself; steps are found by surprise instead."""
+DRIFT_OF_ROUND_TRIP = 0.02
+SURPRISE = 4.0
+"""Standard deviations beyond which an observation is not noise."""
+PACKET_BITS = 12_000.0
+"""One Ethernet packet: silence about fewer bits than these says no more about the rate than silence about these."""
+PATIENCE = Seconds(10e-3)
+"""Silence that means nothing: a busy processor at either end."""
+EDGE_WEIGHT = 0.2
+"""Weight of the newest in the moving average of the time spent at the edge."""
+LONGEST_GAP = Seconds(30.0)
+"""Past this, knowledge does not grow older."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEstimate:
+    """What is believed at one moment."""
+
+    bandwidth: BitsPerSecond
+    bandwidth_low: BitsPerSecond
+    """One standard deviation below, and below what silence allows."""
+    bandwidth_high: BitsPerSecond
+    """One standard deviation above."""
+    round_trip: Seconds
+    """Of an empty request, without the time spent at the edge."""
+    round_trip_deviation: Seconds
+    edge: Seconds
+    """Spent at the edge by one request, lately."""
+    age: Seconds
+    """Since anything was learned."""
+
+
+@dataclass(slots=True)
+class _Crossing:
+    """Bytes that were sent and not answered yet."""
+
+    number: int
+    bits: float
+    total: float
+    """All bits sent up to and including these."""
+    sent: float
+
+
+class LinkEstimator:
+    """Learns from each answer in about 10 µs; keeps no more than what is unanswered. Not safe from several threads."""
+
+    def __init__(self) -> None:
+        self._round_trip, self._bit = 0.0, FIRST_GUESS
+        # Covariance of (R, p): a second, and ten times the first guess.
+        self._rr, self._rp, self._pp = 1.0, 0.0, (10 * FIRST_GUESS) ** 2
+        self._noise = JITTER**2
+        self._edge = 0.0
+        self._late = 0
+        """Late surprises in a row."""
+        self._crossing: deque[_Crossing] = deque()
+        self._total = 0.0
+        self._answered_total, self._answered_at = 0.0, -1e9
+        """Of the latest sent among the answered: all bits up to it, and y."""
+        self._learned_at: float | None = None
+        self.unanswered = Bytes(0)
+
+    def sent(self, number: int, nbytes: int, now: Seconds) -> None:
+        """`nbytes` went to the uplink; `number` is how the answer will be known."""
+        bits = 8.0 * nbytes
+        self._total += bits
+        self._crossing.append(_Crossing(number, bits, self._total, now))
+        self.unanswered = Bytes(self.unanswered + nbytes)
+
+    def answered(self, number: int, edge: Seconds, now: Seconds) -> None:
+        """The answer to `number` is here; it spent `edge` seconds at the edge. An unknown number is ignored."""
+        crossing = self._take(number)
+        if crossing is None:
+            return
+        self._edge += (edge - self._edge) * (EDGE_WEIGHT if self._edge else 1.0)
+        arrived = now - edge
+        if crossing.total > self._answered_total:  # else one that was sent later overtook it: it tells nothing new
+            if self._answered_at > crossing.sent + self._round_trip:
+                bits = crossing.total - self._answered_total
+                self._learn(arrived - self._answered_at, 0.0, bits, now)
+            else:
+                self._learn(arrived - crossing.sent, 1.0, crossing.bits, now)
+            self._answered_total, self._answered_at = crossing.total, arrived
+
+    def withdraw(self, number: int) -> None:
+        """`number` was not written after all."""
+        self._take(number)
+
+    def restart(self) -> None:
+        """The connection is gone, and all that was on its way; what was learned is doubted, not forgotten."""
+        self._crossing.clear()
+        self.unanswered = Bytes(0)
+        self._answered_total, self._answered_at = self._total, -1e9
+        self._late = 0
+        self._pp = max(self._pp, (2 * self._bit) ** 2)
+        self._rr = max(self._rr, self._round_trip**2)
+
+    def predict(self, nbytes: int, now: Seconds) -> Seconds:
+        """How long the answer to `nbytes` would take if they were sent now, behind what is on its way.
+
+        Leans to the pessimistic side: one standard deviation, and what silence says.
+        """
+        bit = self._usable(now) + sqrt(self._pp)
+        through = self._answered_at
+        for crossing in self._crossing:
+            # Nothing unanswered can have been back before now.
+            through = max(max(through, crossing.sent + self._round_trip) + crossing.bits * bit, now - self._edge)
+        through = max(through, now + self._round_trip) + 8.0 * nbytes * bit
+        return Seconds(through + self._edge - now)
+
+    def estimate(self, now: Seconds) -> LinkEstimate | None:
+        """None until something was learned."""
+        if self._learned_at is None:
+            return None
+        deviation, usable = sqrt(self._pp), self._usable(now)
+        return LinkEstimate(
+            bandwidth=BitsPerSecond(1 / self._bit),
+            bandwidth_low=BitsPerSecond(1 / (usable + deviation)),
+            bandwidth_high=BitsPerSecond(1 / max(self._bit - deviation, FASTEST)),
+            round_trip=Seconds(self._round_trip),
+            round_trip_deviation=Seconds(sqrt(self._rr)),
+            edge=Seconds(self._edge),
+            age=Seconds(now - self._learned_at),
+        )
+
+    def oldest(self) -> Seconds | None:
+        """When the oldest unanswered bytes were sent."""
+        return Seconds(self._crossing[0].sent) if self._crossing else None
+
+    def _take(self, number: int) -> _Crossing | None:
+        for index, crossing in enumerate(self._crossing):  # answers come nearly in order: the first, as a rule
+            if crossing.number == number:
+                del self._crossing[index]
+                self.unanswered = Bytes(self.unanswered - round(crossing.bits / 8))
+                return crossing
+        return None
+
+    def _usable(self, now: float) -> float:
+        """Seconds a bit takes, when the silence about the oldest unanswered bytes is heard too."""
+        if not self._crossing:
+            return self._bit
+        oldest = self._crossing[0]
+        bits = max(oldest.total - self._answered_total, PACKET_BITS)
+        silence = now - max(self._answered_at, oldest.sent + self._round_trip) - self._edge
+        return max(self._bit, (silence - PATIENCE - 2 * sqrt(self._noise)) / bits)
+
+    def _learn(self, waited: float, trips: float, bits: float, now: float) -> None:
+        """One step of the filter: `waited` = trips * R + bits * p + noise."""
+        self._age(now)
+        expected = trips * self._round_trip + bits * self._bit
+        noise = max(self._noise, (RELATIVE_JITTER * expected) ** 2)
+        surprise = waited - expected
+        variance = self._variance(trips, bits) + noise
+        if surprise * surprise > SURPRISE**2 * variance:
+            self._late = self._late + 1 if surprise > 0 else 0
+            if surprise > 0 and self._late == 1:
+                surprise = SURPRISE * sqrt(variance)
+            else:
+                self._doubt(surprise, trips, bits)
+                variance = self._variance(trips, bits) + noise
+        else:
+            self._late = 0
+            # What the filter does not explain by its own uncertainty is noise of the link.
+            unexplained = max(surprise * surprise - self._variance(trips, bits), JITTER**2)
+            self._noise += 0.05 * (unexplained - self._noise)
+        self._correct(surprise, variance, trips, bits)
+        if trips and self._round_trip > waited - bits * FASTEST:  # no answer is back before its round trip
+            self._round_trip = max(waited - bits * FASTEST, 0.0)
+        self._learned_at = now
+
+    def _age(self, now: float) -> None:
+        gap = 0.0 if self._learned_at is None else min(max(now - self._learned_at, 0.0), LONGEST_GAP)
+        self._pp += gap * (DRIFT_OF_RATE * self._bit) ** 2
+        self._rr += gap * (DRIFT_OF_ROUND_TRIP * self._round_trip) ** 2
+
+    def _doubt(self, surprise: float, trips: float, bits: float) -> None:
+        """Something changed. Bandwidths change more often than routes: blame the rate if there are bits enough."""
+        if bits >= PACKET_BITS / 2 or not trips:
+            self._pp = max(self._pp, (surprise / bits) ** 2)
+        else:
+            self._rr = max(self._rr, surprise**2)
+        self._rp = 0.0
+
+    def _variance(self, trips: float, bits: float) -> float:
+        return trips * trips * self._rr + 2 * trips * bits * self._rp + bits * bits * self._pp
+
+    def _correct(self, surprise: float, variance: float, trips: float, bits: float) -> None:
+        shared_r = trips * self._rr + bits * self._rp
+        shared_p = trips * self._rp + bits * self._pp
+        gain_r, gain_p = shared_r / variance, shared_p / variance
+        self._round_trip = max(self._round_trip + gain_r * surprise, 0.0)
+        self._bit = max(self._bit + gain_p * surprise, FASTEST)
+        self._rr = max(self._rr - gain_r * shared_r, 1e-12)
+        self._rp -= gain_r * shared_p
+        self._pp = max(self._pp - gain_p * shared_p, 1e-26)

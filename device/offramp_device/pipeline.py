@@ -1,0 +1,290 @@
+"""The way a sample goes, on one screen.
+
+    start ──► stage ─► branch? ─► stage ─► branch? … ─► encode ──► Flight ── send ──► edge
+                │ sure              │ sure                           │                  │
+                ▼                   ▼                                ▼                  ▼
+              Result              Result                degrade: Result       finish: Result
+
+The only state is the route in use, which `adopt` replaces between two samples. Everything may be called from several
+threads. What the uplink does meanwhile is its own affair: here nothing waits, except `infer`.
+
+# K classes
+"""
+
+import math
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offramp.clock import Clock
+from offramp.exits.policy import NO_STATE, BranchOutputs, State
+from offramp.records import Answer, Answered, EdgeTimings, Feature, Result, Sample, Timings
+from offramp.runtime.runtime import SegmentOutputs
+from offramp.units import Bytes, Seconds, format_seconds
+from offramp_device.route import Route, choose_detour
+from offramp_device.uplink import Deliver, Uplink
+
+MARGIN = Seconds(5e-3)
+"""Kept back for the last steps on the device: threads that have to wake up, a softmax, a Result."""
+HEADROOM = 1.25
+"""Of a detour's average pace that is kept back for it: a run may take longer than the average."""
+
+
+@dataclass(slots=True)
+class Said:
+    """What somebody on the device said about one sample."""
+
+    cut: int
+    outputs: SegmentOutputs
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A sample on its way through one route, from the moment it has left the device's stages."""
+
+    sample: Sample
+    route: Route
+    began: Seconds
+    """When its first stage began."""
+    deepest: Said | None = None
+    """The deepest branch that was asked, unsure as it was."""
+    feature: Feature = ()
+    payload: bytes = b""
+    head: Seconds = Seconds(0.0)
+    """Seconds in stages and branches; `encode` and `away` likewise."""
+    encode: Seconds = Seconds(0.0)
+    sent: Seconds = Seconds(0.0)
+    """When the uplink took it; 0 when it was never sent."""
+    due: Seconds = Seconds(math.inf)
+    """When the answer of the edge is given up, so that the device can still answer in time."""
+    deadline: Seconds = Seconds(math.inf)
+    """On the device's clock: after this, no answer counts."""
+    wire_bytes: Bytes = Bytes(0)
+    """Set by the uplink when it writes; 0 when nothing was written."""
+
+
+class Pipeline:
+    """Stages, branches, codec; then the uplink, and the answer or what stands in for it."""
+
+    def __init__(
+        self, route: Route, uplink: Uplink, clock: Clock, *, deadline: Seconds, keep_logits: bool = False
+    ) -> None:
+        self.uplink = uplink
+        self.deadline = deadline
+        self._route = route
+        self._clock = clock
+        self._keep_logits = keep_logits
+        self._states: dict[str, State] = {}
+
+    @property
+    def route(self) -> Route:
+        return self._route
+
+    def adopt(self, route: Route) -> None:
+        """Samples that start from now on take this route; those that are on their way stay on theirs."""
+        self._route, self._states = route, {}
+
+    def infer(self, sample: Sample) -> Result:
+        """The whole way, waiting for the edge where it is asked."""
+        outcome = self.start(sample)
+        if isinstance(outcome, Result):
+            return outcome
+        waiting = Waiting()
+        return self.send(outcome, waiting.deliver) or self.land(outcome, waiting.answer())
+
+    def start(self, sample: Sample) -> Result | Flight:
+        """Everything up to the payload, or up to the first branch that is sure."""
+        route, now = self._route, self._clock.now()
+        flight = Flight(sample, route, now, deadline=Seconds(sample.arrival + self.deadline))
+        if now > flight.deadline:
+            waited = format_seconds(now - sample.arrival)
+            return self._reject(flight, f"waited {waited} for its first stage, past the deadline")
+        feature: Feature = (sample.data[None],)
+        for leg in route.legs:
+            if flight.deepest is not None and not leg.answers and (reason := self.uplink.unready(route)):
+                return self.degrade(flight, reason)  # the rest of the way to the split would be in vain
+            outputs = leg.segment.run(feature)
+            feature, before, now = outputs.feature, now, self._clock.now()
+            leg.pace.note(now - before)
+            if leg.answers:
+                flight.deepest = Said(leg.stop, outputs)
+                if leg.stop == route.manifest.end or self._leaves(flight):
+                    flight.head = Seconds(now - flight.began)
+                    return self._local(flight, Answered.DEVICE, now)
+        flight.feature, flight.head = feature, Seconds(now - flight.began)
+        if reason := self.uplink.unready(route):
+            return self.degrade(flight, reason)
+        assert route.codec is not None  # a route without one ends at n, where its last leg has answered
+        flight.payload = route.codec.encode(feature)
+        flight.encode = Seconds(self._clock.now() - now)
+        flight.due = self._due(flight)
+        return flight
+
+    def send(self, flight: Flight, deliver: Deliver) -> Result | None:
+        """Hand it to the uplink, which will `deliver`; or, when it refuses, the Result of the device alone."""
+        flight.sent = self._clock.now()
+        reason = self.uplink.send(flight, deliver)
+        if not reason:
+            return None
+        flight.sent = Seconds(0.0)
+        return self.degrade(flight, reason)
+
+    def land(self, flight: Flight, outcome: Answer | str) -> Result:
+        """What the uplink delivered, made into the Result."""
+        if isinstance(outcome, str):
+            return self.degrade(flight, outcome)
+        return self.finish(flight, outcome, self._clock.now())
+
+    def finish(self, flight: Flight, answer: Answer, now: Seconds) -> Result:
+        """The edge has answered."""
+        if now > flight.deadline:
+            return self.degrade(flight, "the answer came too late")
+        manifest = flight.route.manifest
+        classes = manifest.cuts[manifest.end].tensors[0].elements
+        if answer.classes is not None or answer.logits.shape != (classes,):
+            return self.degrade(flight, f"the edge answered with {answer.logits.size} logits instead of {classes}")
+        return self._result(
+            flight,
+            Answered.EDGE,
+            now,
+            label=answer.label,
+            confidence=_confidence(answer.logits, manifest.final_temperature),
+            cut=manifest.end,
+            logits_K=answer.logits,
+            edge=answer.timings,
+        )
+
+    def degrade(self, flight: Flight, reason: str) -> Result:
+        """No answer from the edge: the deepest branch's, or that of the stages that still fit into the budget."""
+        before = now = self._clock.now()
+        if flight.deepest is None:
+            leg = choose_detour(flight.route, Seconds(flight.deadline - now))
+            if leg is None:
+                return self._reject(flight, f"{reason}; too little time was left to answer on the device")
+            flight.deepest = Said(leg.stop, leg.segment.run(flight.feature))
+            now = self._clock.now()
+            leg.pace.note(now - before)
+        return self._local(flight, Answered.DEGRADED, now, fallback=Seconds(now - before), reason=reason)
+
+    def needs_stages(self, flight: Flight) -> bool:
+        """Whether degrading it costs stages, or only the answer that a branch has given already."""
+        return flight.deepest is None
+
+    def _leaves(self, flight: Flight) -> bool:
+        said, stream = flight.deepest, flight.sample.stream
+        assert said is not None
+        logits_NK, scores_NS = said.outputs.logits_NK, said.outputs.scores_NS
+        assert logits_NK is not None and scores_NS is not None  # noqa: PT018 - a branch says both or nothing
+        known = self._states.get(stream, NO_STATE)
+        leaves_N, state = flight.route.policy.decide(BranchOutputs(said.cut, logits_NK, scores_NS), known)
+        if state is not known:
+            self._states[stream] = state
+        return bool(leaves_N[0])
+
+    def _due(self, flight: Flight) -> Seconds:
+        reserve = 0.0
+        if flight.deepest is None:
+            left = flight.deadline - self._clock.now()
+            paces = [HEADROOM * leg.pace.seconds for leg in flight.route.detours]
+            # The longest detour that leaves the edge at least half of what is left, else the shortest that fits.
+            reserve = next((pace for pace in reversed(paces) if pace <= left / 2), min(paces, default=0.0))
+            reserve = reserve if reserve < left else 0.0
+        return Seconds(flight.deadline - reserve - MARGIN)
+
+    def _local(
+        self,
+        flight: Flight,
+        answered: Answered,
+        now: Seconds,
+        *,
+        fallback: Seconds = Seconds(0.0),
+        reason: str = "",
+    ) -> Result:
+        if now > flight.deadline:
+            late = format_seconds(now - flight.deadline)
+            return self._reject(flight, f"{reason}; " * bool(reason) + f"the device's answer came {late} too late")
+        said = flight.deepest
+        assert said is not None
+        logits_NK, scores_NS = said.outputs.logits_NK, said.outputs.scores_NS
+        assert logits_NK is not None and scores_NS is not None  # noqa: PT018 - somebody has answered
+        return self._result(
+            flight,
+            answered,
+            now,
+            label=int(logits_NK[0].argmax()),
+            confidence=float(scores_NS[0, 0]),
+            cut=said.cut,
+            logits_K=logits_NK[0],
+            fallback=fallback,
+            reason=reason,
+        )
+
+    def _reject(self, flight: Flight, reason: str) -> Result:
+        return self._result(flight, Answered.REJECTED, self._clock.now(), reason=reason)
+
+    def _result(
+        self,
+        flight: Flight,
+        answered: Answered,
+        now: Seconds,
+        *,
+        label: int | None = None,
+        confidence: float = math.nan,
+        cut: int | None = None,
+        logits_K: NDArray[np.float32] | None = None,
+        edge: EdgeTimings | None = None,
+        fallback: Seconds = Seconds(0.0),
+        reason: str = "",
+    ) -> Result:
+        sample, sent = flight.sample, flight.sent
+        return Result(
+            stream=sample.stream,
+            index=sample.index,
+            answered=answered,
+            label=label,
+            confidence=confidence,
+            exit=cut,
+            revision=flight.route.plan.revision,
+            latency=Seconds(now - sample.arrival),
+            timings=Timings(
+                wait=Seconds(flight.began - sample.arrival),
+                head=flight.head,
+                encode=flight.encode,
+                away=Seconds(now - sent - fallback) if sent else Seconds(0.0),
+                fallback=fallback,
+                edge=edge,
+            ),
+            payload_bytes=Bytes(len(flight.payload)) if sent else Bytes(0),
+            wire_bytes=flight.wire_bytes,
+            reason=reason,
+            logits=logits_K if self._keep_logits else None,
+            truth=sample.truth,
+            name=sample.name,
+        )
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One thread waits here for what another one delivers."""
+
+    _came: threading.Lock = field(default_factory=threading.Lock)
+    _outcome: Answer | str = ""
+
+    def __post_init__(self) -> None:
+        self._came.acquire()
+
+    def deliver(self, _flight: Flight, outcome: Answer | str) -> None:
+        self._outcome = outcome
+        self._came.release()
+
+    def answer(self) -> Answer | str:
+        self._came.acquire()
+        return self._outcome
+
+
+def _confidence(logits_K: NDArray[np.float32], temperature: float) -> float:
+    """The largest calibrated probability: softmax of the logits over the temperature, at its maximum."""
+    shifted_K = (logits_K - logits_K.max()) / temperature
+    return float(1.0 / np.exp(shifted_K).sum())

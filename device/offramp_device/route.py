@@ -1,0 +1,140 @@
+"""A route: one plan, opened. Several may be in use at once; a flight keeps the one it started on.
+
+plan split=4, exit=confidence:0.9@2, codec=affine8+zstd
+
+legs       0 ─► 2, branch, if ─► 4       what every sample walks
+codec                            └─► payload
+detours                          4 ─► n  where a sample goes that no branch has answered, when the edge is lost
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from offramp.bundle.manifest import Manifest
+from offramp.clock import Clock
+from offramp.codecs.catalog import open_codec
+from offramp.codecs.codec import Codec
+from offramp.exits.catalog import open_policy
+from offramp.exits.policy import ExitPolicy
+from offramp.plan import Plan
+from offramp.records import Feature
+from offramp.runtime.runtime import Runtime, Segment
+from offramp.units import Seconds
+
+WEIGHT = 0.2
+"""Of the newest run in a pace's moving average."""
+OUTLIER = 2.0
+"""A run counts as at most this multiple of the average: one stall must not close a detour."""
+RELAX = 0.98
+"""What is left of a pace each time it forbids a run: a detour that became too slow is tried again now and then."""
+
+
+class Pace:
+    """How long one segment takes on this board: a moving average of wall time."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+
+    def note(self, seconds: float) -> None:
+        known = self.seconds
+        self.seconds = seconds if known == 0.0 else known + WEIGHT * (min(seconds, OUTLIER * known) - known)
+
+    def relax(self) -> None:
+        self.seconds *= RELAX
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One segment that a plan runs on the device."""
+
+    segment: Segment
+    stop: int
+    answers: bool
+    """It ends in a branch, or at the end of the network: somebody has said something."""
+    pace: Pace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Route:
+    """Everything of one plan that is opened and warm. Compared by identity: two routes of equal plans differ."""
+
+    plan: Plan
+    manifest: Manifest
+    legs: tuple[Leg, ...]
+    policy: ExitPolicy
+    codec: Codec | None
+    """None when the plan sends nothing."""
+    detours: tuple[Leg, ...]
+    """From the split to an answer, the nearest first: used when no branch has answered before the split."""
+
+    @property
+    def ends(self) -> bool:
+        """The device runs the whole network: nothing is sent."""
+        return self.codec is None
+
+
+class RouteOpener:
+    """Opens plans of one bundle; what it learns about a segment's pace serves every later route."""
+
+    def __init__(self, manifest: Manifest, runtime: Runtime, clock: Clock) -> None:
+        self.manifest = manifest
+        self._runtime = runtime
+        self._clock = clock
+        self._paces: dict[tuple[int, int, bool], Pace] = {}
+
+    def open(self, plan: Plan) -> Route:
+        """Open and warm everything that the plan runs here; takes as long as sessions take to load.
+
+        Raises:
+            PlanError: The bundle cannot follow the plan.
+            BundleError: A segment cannot be loaded.
+        """
+        end = self.manifest.end
+        asked = [cut for cut, _ in plan.exit.thresholds]
+        stops = asked if plan.split in [0, *asked] else [*asked, plan.split]
+        legs = [
+            self._leg(start, stop, branch=stop in asked) for start, stop in zip([0, *stops[:-1]], stops, strict=False)
+        ]
+        return Route(
+            plan=plan,
+            manifest=self.manifest,
+            legs=tuple(legs),
+            policy=open_policy(plan.exit),
+            codec=open_codec(plan.codec, self.manifest, plan.split) if plan.split < end else None,
+            detours=() if asked or plan.split == end else self._detours(plan.split),
+        )
+
+    def _detours(self, split: int) -> tuple[Leg, ...]:
+        nearest = min((branch.cut for branch in self.manifest.branches if branch.cut > split), default=None)
+        detours = [] if nearest is None else [self._leg(split, nearest, branch=True)]
+        detours.append(self._leg(split, self.manifest.end, branch=False))
+        for leg in detours:
+            if leg.pace.seconds == 0.0:
+                self._time(leg, split)
+        return tuple(detours)
+
+    def _time(self, leg: Leg, cut: int) -> None:
+        """One run on zeros: a guess is needed before the first detour, and there may be none for hours."""
+        zeros: Feature = tuple(
+            np.zeros((1, *tensor.shape), dtype=tensor.dtype) for tensor in self.manifest.cuts[cut].tensors
+        )
+        before = self._clock.now()
+        leg.segment.run(zeros)
+        leg.pace.note(self._clock.now() - before)
+
+    def _leg(self, start: int, stop: int, *, branch: bool) -> Leg:
+        segment = self._runtime.open(start, stop, branch=branch)
+        pace = self._paces.setdefault((start, stop, branch), Pace())
+        return Leg(segment=segment, stop=stop, answers=branch or stop == self.manifest.end, pace=pace)
+
+
+def choose_detour(route: Route, budget: Seconds) -> Leg | None:
+    """The detour that says most within `budget`: the end of the network, else the nearest branch, else none."""
+    for leg in reversed(route.detours):
+        if leg.pace.seconds <= budget:
+            return leg
+        leg.pace.relax()
+    return None

@@ -1,0 +1,314 @@
+"""The session with an edge: one warm stream at a time, found again by itself when it breaks.
+
+stage threads ── send ───► ledger ──► stream ──► edge
+              ◄─ deliver ─ ledger ◄── stream ◄──┘         all but `send` on the event loop
+
+While there is no stream, or the edge has not opened a plan, or the link is too slow, `send` refuses and the device
+answers alone.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from offramp.clock import Clock, SystemClock
+from offramp.errors import LinkError, OfframpError
+from offramp.measure.link import LinkEstimate, LinkEstimator
+from offramp.records import Answer
+from offramp.units import Bytes, Seconds
+from offramp.wire.address import Address
+from offramp.wire.channels import FIRST_BACKOFF, LAST_BACKOFF, open_aio_channel
+from offramp.wire.framing import wire_bytes
+from offramp.wire.tls import ClientTls
+from offramp_device.admission import MAX_UNANSWERED, Ledger
+from offramp_device.bindings import Bindings
+from offramp_device.loop import LoopThread
+from offramp_device.pipeline import Flight
+from offramp_device.route import Route
+from offramp_device.stream import (
+    PING_BYTES,
+    PROBE_PADDING,
+    REQUEST_FIELDS,
+    EdgeStream,
+    bind_frame,
+    ping_frame,
+    request_frame,
+)
+from offramp_device.uplink import Deliver
+
+log = logging.getLogger(__name__)
+
+FIRST_WORD = Seconds(2.0)
+"""An edge that has accepted a stream answers a ping within this time, or the connection is tried afresh."""
+SILENCE = Seconds(3.0)
+"""Nothing heard for so long though something is unanswered: TCP's own retries have backed off too far by now, and a
+fresh connection is faster."""
+WATCH = Seconds(0.25)
+"""How often silence and starvation are looked for."""
+PROBE_AFTER = Seconds(1.0)
+"""When sending was refused and nothing was learned for so long, a packet is spent to see whether the link is better."""
+PING_AFTER = Seconds(2.0)
+"""Otherwise an empty ping is spent, so that a dead link is known before a sample needs it."""
+
+Passenger = tuple[Flight, Deliver]
+
+
+class EdgeSession:
+    """An uplink over gRPC. `open` starts it, `close` ends it; a context manager."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        tls: ClientTls | None = None,
+        clock: Clock | None = None,
+        max_unanswered: Bytes = MAX_UNANSWERED,
+        tell: Callable[[str], None] = lambda _message: None,
+    ) -> None:
+        self.address = address
+        self.connections = 0
+        """Streams on which the edge has said something."""
+        self._tls = tls
+        self._clock = clock or SystemClock()
+        self._tell = tell
+        self._told = ""
+        self._sockets = LoopThread()
+        self._running: Future[None] | None = None
+        self._closing = False
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._ledger: Ledger[Passenger] = Ledger(LinkEstimator(), max_unanswered)
+        self._bindings = Bindings()
+        self._stream: EdgeStream | None = None
+        self._problem = ""
+        """Why there is no stream; empty before the first attempt has failed."""
+        self._heard = asyncio.Event()
+        self._heard_at = self._learned_at = Seconds(0.0)
+        self._starved = False
+        """A sample was refused since anything was learned."""
+        self._expiry: asyncio.TimerHandle | None = None
+
+    def open(self) -> "EdgeSession":
+        """
+        Raises:
+            InputError: A TLS file is not what it should be.
+        """
+        if self._tls is not None:
+            self._tls.credentials()  # so that a wrong file is an error here, and not one more lost link
+        self._sockets.__enter__()
+        self._running = self._sockets.spawn(self._keep_connected())
+        return self
+
+    def __enter__(self) -> "EdgeSession":
+        return self.open()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._closing or self._running is None:
+                return
+            self._closing = True
+        self._running.cancel()
+        self._sockets.__exit__()
+        self._abandon("the device is stopping")
+
+    @property
+    def late(self) -> int:
+        """Answers that came after their flight was given up."""
+        return self._ledger.late
+
+    def estimate(self) -> LinkEstimate | None:
+        """What is believed about the link; None until something was learned."""
+        with self._lock:
+            return self._ledger.link.estimate(self._clock.now())
+
+    # The uplink, from any thread.
+
+    def prepare(self, route: Route, patience: Seconds) -> None:
+        if route.ends:
+            return
+        with self._changed:
+            self._bindings.want(route)
+            self._sockets.loop.call_soon_threadsafe(self._bind)
+            self._changed.wait_for(
+                lambda: self._problem or self._closing or self._bindings.settled(route), timeout=patience
+            )
+
+    def unready(self, route: Route) -> str:
+        if self._stream is None:
+            return self._problem or "not connected to the edge yet"
+        return self._bindings.unready(route)
+
+    def send(self, flight: Flight, deliver: Deliver) -> str:
+        nbytes = wire_bytes(len(flight.payload) + REQUEST_FIELDS)
+        with self._lock:
+            ref = None if self._closing or self._stream is None else self._bindings.reference(flight.route)
+            if ref is None:
+                return "the device is stopping" if self._closing else self.unready(flight.route)
+            now = self._clock.now()
+            if reason := self._ledger.refusal(nbytes, flight.due, now):
+                self._starved = True
+                return reason
+            number = self._ledger.enter((flight, deliver), nbytes, flight.due, now)
+            # Inside the lock, so that frames are written in the order in which the link estimate counts them.
+            self._sockets.loop.call_soon_threadsafe(self._launch, number, ref, flight)
+        return ""
+
+    # What the edge says, on the event loop.
+
+    def bound(self, ref: int, error: OfframpError | None) -> None:
+        with self._changed:
+            self._hear()
+            self._bindings.heard(ref, "" if error is None else str(error))
+            self._changed.notify_all()
+        if error is not None:
+            self._tell_once(f"the edge at {self.address} refuses the plan: {error}; answering on the device")
+
+    def answered(self, number: int, outcome: Answer | OfframpError) -> None:
+        with self._lock:
+            now = self._hear()
+            if isinstance(outcome, OfframpError):
+                passenger = self._ledger.fail(number)
+            else:
+                passenger = self._ledger.settle(number, outcome.timings.total, now)
+                self._learned_at, self._starved = now, False
+        if passenger is not None:
+            flight, deliver = passenger
+            deliver(flight, outcome if isinstance(outcome, Answer) else str(outcome))
+
+    def ponged(self, number: int) -> None:
+        with self._lock:
+            now = self._hear()
+            self._ledger.link.answered(number, Seconds(0.0), now)
+            self._learned_at, self._starved = now, False
+
+    # The life of streams, on the event loop.
+
+    async def _keep_connected(self) -> None:
+        pause = FIRST_BACKOFF
+        while True:
+            before = self.connections
+            try:
+                await self._converse()
+            except OfframpError as error:
+                reason = str(error)
+            except Exception:
+                log.exception("the session with the edge failed; it begins afresh")
+                reason = "the session failed"
+            self._abandon(f"no edge: {reason}")
+            self._tell_once(f"no edge at {self.address}: {reason}; answering on the device, trying again")
+            if self.connections > before:
+                pause = FIRST_BACKOFF
+            await asyncio.sleep(pause)
+            pause = min(Seconds(2 * pause), LAST_BACKOFF)
+
+    async def _converse(self) -> None:
+        """One stream; raises how it ended. On a channel of its own, so that no back-off of gRPC's delays the next."""
+        channel = open_aio_channel(self.address, self._tls)
+        stream = EdgeStream(channel, self)
+        tasks = [asyncio.ensure_future(work) for work in (stream.listen(), self._watch(stream))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await channel.close()
+
+    async def _watch(self, stream: EdgeStream) -> None:
+        """Welcome the edge when it has said its first word; then look for silence and starvation."""
+        self._heard.clear()
+        self._ping(stream)
+        try:
+            await asyncio.wait_for(self._heard.wait(), FIRST_WORD)
+        except TimeoutError:
+            raise LinkError(f"it does not answer within {FIRST_WORD:g} s") from None
+        with self._changed:
+            self.connections += 1
+            self._stream, self._problem = stream, ""
+        self._tell_once(f"connected to the edge at {self.address}{' again' * (self.connections > 1)}")
+        self._ping(stream, PROBE_PADDING)
+        while True:
+            self._bind()
+            await asyncio.sleep(WATCH)
+            self._look(stream, self._clock.now())
+
+    def _look(self, stream: EdgeStream, now: Seconds) -> None:
+        with self._lock:
+            link = self._ledger.link
+            oldest, unanswered, starved, quiet = link.oldest(), link.unanswered, self._starved, now - self._learned_at
+        if oldest is not None and now - max(oldest, self._heard_at) > SILENCE:
+            raise LinkError(f"it has been silent for {SILENCE:g} s")
+        if starved and quiet > PROBE_AFTER and not unanswered:
+            self._ping(stream, PROBE_PADDING)
+        elif quiet > PING_AFTER and not unanswered:
+            self._ping(stream)
+
+    def _bind(self) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        with self._lock:
+            due = self._bindings.due(self._clock.now())
+        for ref, binding in due:
+            frame = bind_frame(ref, binding)
+            stream.push(lambda frame=frame: frame)  # type: ignore[misc]
+
+    def _ping(self, stream: EdgeStream, padding: int = 0) -> None:
+        with self._lock:
+            number = self._ledger.number()
+            self._ledger.link.sent(number, wire_bytes(PING_BYTES + padding), self._clock.now())
+        stream.push(lambda: ping_frame(number, padding))
+
+    def _launch(self, number: int, ref: int, flight: Flight) -> None:
+        stream = self._stream
+        if stream is None:  # it broke a moment ago, and `_abandon` has delivered the flight
+            return
+        stream.push(lambda: self._write(number, ref, flight))
+        if self._expiry is None:
+            self._expire()
+
+    def _write(self, number: int, ref: int, flight: Flight) -> bytes | None:
+        with self._lock:
+            if not self._ledger.expects(number):
+                self._ledger.withdraw(number)
+                return None
+        frame = request_frame(ref, number, Seconds(flight.due - self._clock.now()), flight.payload)
+        flight.wire_bytes = wire_bytes(len(frame))
+        return frame
+
+    def _expire(self) -> None:
+        """Deliver what is due, and come back when the next is."""
+        now = self._clock.now()
+        with self._lock:
+            expired, due = self._ledger.expire(now), self._ledger.next_due
+        self._expiry = None
+        if due is not None:
+            self._expiry = asyncio.get_running_loop().call_later(max(due - now, 0.0), self._expire)
+        for flight, deliver in expired:
+            deliver(flight, "no answer from the edge in time")
+
+    def _abandon(self, reason: str) -> None:
+        with self._changed:
+            self._stream, self._problem = None, reason
+            self._bindings.lose()
+            passengers = self._ledger.abandon()
+            self._changed.notify_all()
+        for flight, deliver in passengers:
+            deliver(flight, reason)
+
+    def _hear(self) -> Seconds:
+        self._heard.set()
+        self._heard_at = self._clock.now()
+        return self._heard_at
+
+    def _tell_once(self, message: str) -> None:
+        if message != self._told:
+            self._told = message
+            self._tell(message)

@@ -1,0 +1,100 @@
+"""The way to an edge, as the pipeline sees it: a real one, one inside this process, and none at all.
+
+    pipeline ── send(flight, deliver) ──► uplink ──► deliver(flight, Answer) or deliver(flight, why there is none)
+
+Whoever accepts a flight delivers it exactly once, from any thread.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from offramp.bundle.store import Bundle
+from offramp.clock import Clock, SystemClock
+from offramp.errors import OfframpError
+from offramp.records import Answer, EdgeTimings
+from offramp.runtime.runtime import Runtime
+from offramp.tail import Tail
+from offramp.units import Seconds
+
+if TYPE_CHECKING:
+    from offramp_device.pipeline import Flight
+    from offramp_device.route import Route
+
+Deliver = Callable[["Flight", Answer | str], None]
+"""Takes the answer, or the reason why there is none."""
+
+
+class Uplink(Protocol):
+    """Takes flights to an edge."""
+
+    def prepare(self, route: "Route", patience: Seconds) -> None:
+        """Make the edge open what the route needs; returns when it has, when it refuses, or after `patience`."""
+        ...
+
+    def unready(self, route: "Route") -> str:
+        """Why nothing on this route could be sent now; empty when it could. Costs next to nothing."""
+        ...
+
+    def send(self, flight: "Flight", deliver: Deliver) -> str:
+        """Empty when the flight was accepted, else the reason why not."""
+        ...
+
+    def close(self) -> None:
+        """Everything accepted has been delivered when this returns."""
+        ...
+
+
+class LoopbackUplink:
+    """An edge inside this process: payloads are really decoded, the tail is really run, at once."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime | None = None, clock: Clock | None = None) -> None:
+        if runtime is None:
+            from offramp.runtime.onnx_backend import OnnxRuntime
+
+            runtime = OnnxRuntime(bundle)
+        self._runtime = runtime
+        self._tail = Tail(bundle, runtime)
+        self._clock = clock or SystemClock()
+
+    def prepare(self, route: "Route", patience: Seconds) -> None:  # noqa: ARG002 - it never has to wait
+        if not route.ends:
+            self._tail.open(route.plan.split, route.plan.codec)
+
+    def unready(self, route: "Route") -> str:  # noqa: ARG002 - it always is
+        return ""
+
+    def send(self, flight: "Flight", deliver: Deliver) -> str:
+        deliver(flight, self._answer(flight))
+        return ""
+
+    def close(self) -> None:
+        self._runtime.close()
+
+    def _answer(self, flight: "Flight") -> Answer | str:
+        plan, tail = flight.route.plan, self._tail
+        begun = self._clock.now()
+        try:
+            feature = tail.decode(plan.split, plan.codec, flight.payload)
+            decoded = self._clock.now()
+            logits_NK = tail.run(plan.split, [feature])
+        except OfframpError as error:
+            return str(error)
+        timings = EdgeTimings(decode=Seconds(decoded - begun), compute=Seconds(self._clock.now() - decoded), batch=1)
+        return Answer(logits=logits_NK[0], timings=timings)
+
+
+class LostUplink:
+    """No edge: whatever no branch is sure about is answered on the device, flagged as degraded."""
+
+    def __init__(self, reason: str = "no edge") -> None:
+        self.reason = reason
+
+    def prepare(self, route: "Route", patience: Seconds) -> None: ...
+
+    def unready(self, route: "Route") -> str:  # noqa: ARG002 - no route has an edge
+        return self.reason
+
+    def send(self, flight: "Flight", deliver: Deliver) -> str:  # noqa: ARG002 - it is never accepted
+        return self.reason
+
+    def close(self) -> None: ...

@@ -12,6 +12,8 @@ T = TypeVar("T")
 class Catalogue(Mapping[str, T], Generic[T]):
     """Names of one kind of plug-in, written down where one can read them with one's eyes.
 
+    Asking for a name that is not there raises UnknownNameError, from `get` too: ask `in` first where that is fine.
+
     >>> shapes = Catalogue("shape", [("round", 1), ("square", 2)])
     >>> shapes["round"]
     1
@@ -33,6 +35,9 @@ class Catalogue(Mapping[str, T], Generic[T]):
             return self._entries[name]
         except KeyError:
             raise UnknownNameError(unknown(self.kind, name, self._entries)) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries  # Mapping's own would ask __getitem__, whose error is no KeyError
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

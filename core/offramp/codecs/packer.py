@@ -1,0 +1,48 @@
+"""The first half of a codec: lays a feature out as bytes, before the entropy stage.
+
+feature ─► pack ─► packed bytes ─► entropy stage (or none) ─► payload
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from offramp.bundle.manifest import TensorSpec
+from offramp.records import Feature
+from offramp.units import Bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crossing:
+    """What a codec is opened for: the tensors that cross one cut."""
+
+    cut: int
+    kind: str
+    """The sample's kind (image, audio, …) at cut 0; `end` at the last cut; `feature` in between."""
+    tensors: tuple[TensorSpec, ...]
+
+
+class Packer(Protocol):
+    """Opened for one crossing; may be shared by threads."""
+
+    max_packed: Bytes
+    exact: bool
+    """Every packed feature has exactly `max_packed` bytes."""
+
+    def pack(self, feature: Feature) -> bytes | memoryview:
+        """Contiguous; a memoryview is good until the next `pack` on this thread."""
+        ...
+
+    def unpack(self, packed: bytes) -> Feature:
+        """The arrays may be read-only views of `packed`, whose length is right (or, unless exact, not too large).
+
+        Raises:
+            PayloadError: The bytes are no such feature.
+        """
+        ...
+
+
+def check_feature(feature: Feature, crossing: Crossing) -> None:
+    """Our own mistake, were it wrong: a payload of another shape would be read as something else."""
+    assert len(feature) == len(crossing.tensors), (len(feature), crossing)
+    for tensor, spec in zip(feature, crossing.tensors, strict=True):
+        assert tensor.shape == (1, *spec.shape), (tensor.shape, spec)

@@ -1,0 +1,33 @@
+"""A codec made of a packer and, perhaps, an entropy stage behind it."""
+
+from offramp.codecs.packer import Packer
+from offramp.codecs.zstd import Zstd
+from offramp.errors import PayloadError
+from offramp.records import Feature
+
+
+class Stacked:
+    """feature ─► pack ─► compress ─► payload; payload ─► decompress ─► unpack ─► feature."""
+
+    def __init__(self, name: str, packer: Packer, entropy: Zstd | None) -> None:
+        self.name = name
+        self._packer = packer
+        self._entropy = entropy
+        self._exact = packer.exact and entropy is None
+        self.max_payload = packer.max_packed if entropy is None else entropy.bound(packer.max_packed)
+
+    def encode(self, feature: Feature) -> bytes:
+        packed = self._packer.pack(feature)
+        return bytes(packed) if self._entropy is None else self._entropy.compress(packed)
+
+    def decode(self, payload: bytes) -> Feature:
+        size = len(payload)
+        if size > self.max_payload or (self._exact and size != self.max_payload):
+            most = "" if self._exact else "at most "
+            raise PayloadError(
+                f"a payload of {size} bytes where {self.name} takes {most}{self.max_payload}: truncated, malformed, "
+                "or of another plan"
+            )
+        if self._entropy is not None:
+            payload = self._entropy.decompress(payload, largest=self._packer.max_packed, exact=self._packer.exact)
+        return self._packer.unpack(payload)

@@ -1,0 +1,59 @@
+"""The other end of a benchmark, in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.harness import CORES, pin
+from offramp.wire.address import Address, parse_address
+
+
+@contextmanager
+def an_edge(*flags: str, pinned: bool) -> Iterator[Address]:
+    """A running `offramp edge`; `flags` beside the address to listen at."""
+    with _ready(["offramp.cli", "edge", "--listen", "127.0.0.1:0", *flags], pinned) as line:
+        yield parse_address(json.loads(line)["listen"])
+
+
+@contextmanager
+def an_echo(length: int, *, pinned: bool) -> Iterator[Address]:
+    """A running echo server that answers each frame with `length` bytes."""
+    with _ready(["benchmarks.echo", str(length)], pinned) as line:
+        yield Address(host="127.0.0.1", port=int(line))
+
+
+def run(module: str, *arguments: object, pinned: bool) -> str:
+    """What `python -m module …` printed, run to its end."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment()) as process:
+        if pinned:
+            pin(CORES[-1], process.pid)
+        printed, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"python -m {module} ended with exit code {process.returncode}")
+    return printed
+
+
+@contextmanager
+def _ready(module: list[str], pinned: bool) -> Iterator[str]:
+    """A running `python -m …`, and the first line that it prints."""
+    command = [sys.executable, "-m", *module]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment()) as process:
+        try:
+            if pinned:
+                pin(CORES[-1], process.pid)
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                raise RuntimeError(f"python -m {' '.join(module)} ended with exit code {process.wait()}")
+            yield line
+        finally:
+            process.terminate()
+
+
+def _environment() -> dict[str, str]:
+    # Whatever chooses a number of threads by itself (numpy's BLAS) shall not choose more than one.
+    return {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -1,0 +1,52 @@
+"""`offramp demo`: the whole road on one machine, over a link that gets worse, breaks and comes back."""
+
+import argparse
+from pathlib import Path
+
+from offramp.cli import DONE
+from offramp.errors import InputError
+
+SLOWDOWN = 30.0
+"""A board on which the demo's network takes about as long as it does on a microcontroller-class Linux board."""
+
+
+class Demo:
+    summary = "Watch a device and an edge share a network over a thin link, in four ways."
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        parser.epilog = (
+            "Starts an edge, a shaped link and a device as processes of this machine and runs the same frames four\n"
+            "times: all on the device, all at the edge, split without exits, and with exits and a plan for each link.\n"
+            "The link and the slowness of the board are emulated; everything else is measured. Nothing is downloaded."
+        )
+        parser.add_argument("--seconds", type=float, default=6.0, help="length of each of the five phases (default: 6)")
+        parser.add_argument("--rate", type=float, default=10.0, help="frames per second (default: 10)")
+        parser.add_argument(
+            "--slowdown",
+            type=float,
+            default=SLOWDOWN,
+            help=f"how many times slower the board is (default: {SLOWDOWN:g})",
+        )
+        parser.add_argument(
+            "--drop", type=float, default=0.01, help="loss of accuracy that a plan may cost (default: 0.01)"
+        )
+        parser.add_argument("--seed", type=int, default=1, help="another seed, other frames (default: 1)")
+        parser.add_argument(
+            "--bundle", type=Path, metavar="DIR", help="another bundle of camera-digits than the shipped"
+        )
+        parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there, too")
+        parser.add_argument("--plain", action="store_true", help="no live table; so it is where there is no terminal")
+
+    def run(self, args: argparse.Namespace) -> int:
+        # Here and not at the top: `offramp --help` imports this module, too.
+        from offramp_evaluation.demo.show import show
+
+        if args.slowdown < 1:
+            raise InputError(
+                f"--slowdown {args.slowdown:g} would make the board faster than this machine; give 1 or more"
+            )
+        show(args)
+        return DONE
+
+
+DEMO = Demo()

@@ -1,0 +1,113 @@
+"""The demo, told on one screen: measure this machine, choose the plans, run, compare."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import resources
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from offramp import __version__
+from offramp.bundle.store import Bundle, open_bundle
+from offramp.clock import Clock, SystemClock
+from offramp.data.camera import camera_frames
+from offramp.data.dataset import Part
+from offramp.errors import InputError
+from offramp.measure.profile import Profile, measure_profile
+from offramp.planning.attach import candidate_codecs
+from offramp.planning.candidates import read_candidates
+from offramp.planning.cost import CostModel
+from offramp.runtime.onnx_backend import OnnxRuntime
+from offramp.runtime.threads import configure_threads
+from offramp.units import Seconds
+from offramp_evaluation.demo.contenders import Chooser
+from offramp_evaluation.demo.report import final_report, record
+from offramp_evaluation.demo.road import Board, Road
+from offramp_evaluation.demo.run import run_all
+from offramp_evaluation.demo.screen import LiveScreen, PlainScreen, Screen
+from offramp_evaluation.demo.script import Script
+
+SHIPPED = "assets/demo"
+WIDTH = 100
+"""Columns: what a narrow terminal and a README both show."""
+FRAMES = 8
+"""Frames on which the costs are measured."""
+
+
+def show(args: argparse.Namespace) -> None:
+    """Run the whole demo with the flags of `offramp demo`.
+
+    Raises:
+        OfframpError: The bundle is not usable, a child ended in the middle, or the record cannot be written.
+    """
+    clock = SystemClock()
+    script = Script(seconds=Seconds(args.seconds), rate=args.rate)
+    bundle = open_bundle(args.bundle or shipped_bundle())
+    board = Board(bundle=bundle.path, source=f"camera-digits:test?seed={args.seed}", slowdown=args.slowdown)
+    console = Console(width=None if Console().width <= WIDTH else WIDTH, highlight=False)
+    if args.json is not None and not args.json.parent.is_dir():
+        raise InputError(f"the record cannot be written to {args.json}: its folder does not exist; create it first")
+
+    with _screen(console, bundle, plain=args.plain) as screen:
+        screen.say("measuring what every stage, branch and codec costs on this machine …")
+        profile = _measure(bundle, board, clock)
+        candidates = read_candidates(bundle)
+        cost = CostModel(candidates, device=profile.slowed(board.slowdown), edge=profile)
+        contenders = Chooser(candidates, cost, script, args.drop).contenders()
+        with Road(board, script.phases[0].link, clock) as road:
+            standings = run_all(road, contenders, script, screen, clock)
+
+    console.print(final_report(standings, script, bundle.manifest.end, board.slowdown))
+    if args.json is not None:
+        _write(args.json, record(standings, script, _conditions(args, bundle, profile)))
+
+
+def shipped_bundle() -> Path:
+    """The trained bundle inside the package."""
+    return Path(str(resources.files("offramp_evaluation") / SHIPPED))
+
+
+def _screen(console: Console, bundle: Bundle, *, plain: bool) -> Screen:
+    if plain or not console.is_terminal:
+        return PlainScreen(console)
+    return LiveScreen(console, bundle.manifest.labels)
+
+
+def _measure(bundle: Bundle, board: Board, clock: Clock) -> Profile:
+    configure_threads(board.threads)
+    samples = np.stack([frame.image for frame in islice(camera_frames(Part.CALIBRATION), FRAMES)])
+    # All stay open: heads, branches and tails, for every cut.
+    runtime = OnnxRuntime(bundle, capacity=3 * len(bundle.manifest.cuts))
+    try:
+        codecs = candidate_codecs(bundle.manifest)
+        return measure_profile(bundle, runtime, samples, codecs, threads=board.threads, clock=clock)
+    finally:
+        runtime.close()
+
+
+def _conditions(args: argparse.Namespace, bundle: Bundle, profile: Profile) -> Mapping[str, Any]:
+    return {
+        "offramp": __version__,
+        "bundle": bundle.manifest.name,
+        "model_digest": bundle.manifest.model_digest,
+        "host": profile.host,
+        "seconds": args.seconds,
+        "rate": args.rate,
+        "slowdown": args.slowdown,
+        "drop": args.drop,
+        "seed": args.seed,
+        "emulated": ["link", "slowness of the board"],
+        "profile": asdict(profile),
+    }
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    try:
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"the record cannot be written to {path}: {error.strerror}; choose another file") from error

@@ -26,8 +26,9 @@ from offramp.units import Bytes, Seconds, format_seconds
 from offramp_device.route import Route, choose_detour
 from offramp_device.uplink import Deliver, Uplink
 
-MARGIN = Seconds(5e-3)
-"""Kept back for the last steps on the device: threads that have to wake up, a softmax, a Result."""
+MARGIN, MARGIN_SHARE = Seconds(5e-3), 0.02
+"""Kept back for the last steps on the device, at least and as a share of the deadline: threads that have to wake up
+while stages compute, a softmax, a Result."""
 HEADROOM = 1.25
 """Of a detour's average pace that is kept back for it: a run may take longer than the average."""
 
@@ -76,6 +77,7 @@ class Pipeline:
         self._route = route
         self._clock = clock
         self._keep_logits = keep_logits
+        self._margin = max(MARGIN, MARGIN_SHARE * deadline)
         self._states: dict[str, State] = {}
 
     @property
@@ -191,7 +193,7 @@ class Pipeline:
             # The longest detour that leaves the edge at least half of what is left, else the shortest that fits.
             reserve = next((pace for pace in reversed(paces) if pace <= left / 2), min(paces, default=0.0))
             reserve = reserve if reserve < left else 0.0
-        return Seconds(flight.deadline - reserve - MARGIN)
+        return Seconds(flight.deadline - reserve - self._margin)
 
     def _local(
         self,

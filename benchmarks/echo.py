@@ -1,17 +1,19 @@
-"""The floor of the transport: the edge's kind of server with nothing behind it.
+"""The floor of the transport: both ends' kind of gRPC, with nothing around it.
 
 python -m benchmarks.echo LENGTH     answers every frame of every stream with LENGTH bytes; prints its port
 """
 
 import asyncio
 import sys
+import threading
 from typing import Any
 
 import grpc
 import grpc.aio
 
 from offramp.wire.address import Address
-from offramp.wire.channels import listen, server_options
+from offramp.wire.channels import listen, open_aio_channel, server_options
+from offramp_device.loop import LoopThread
 
 SERVICE, METHOD = "offramp.benchmarks.Echo", "Stream"
 
@@ -30,6 +32,44 @@ async def serve(length: int) -> None:
     await server.start()
     print(address.port, flush=True)
     await server.wait_for_termination()
+
+
+class EchoClient:
+    """One stream on an event loop in a thread of its own, and a caller who waits: as in a device. A context manager."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._sockets = LoopThread()
+        self._came = threading.Lock()
+        self._came.acquire()
+        self._answer: object = b""
+
+    def __enter__(self) -> "EchoClient":
+        self._sockets.__enter__()
+        self._sockets.spawn(self._open()).result()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sockets.__exit__()
+
+    def ask(self, frame: bytes) -> object:
+        """The answer to a frame; gRPC's end of stream when the server is gone."""
+        self._sockets.loop.call_soon_threadsafe(self._push, frame)
+        self._came.acquire()
+        return self._answer
+
+    async def _open(self) -> None:
+        channel = open_aio_channel(self._address)
+        self._call: Any = channel.stream_stream(f"/{SERVICE}/{METHOD}")()
+        self._listening = asyncio.create_task(self._listen())
+
+    def _push(self, frame: bytes) -> None:
+        self._writing = self._sockets.loop.create_task(self._call.write(frame))
+
+    async def _listen(self) -> None:
+        while isinstance(answer := await self._call.read(), bytes):
+            self._answer = answer
+            self._came.release()
 
 
 if __name__ == "__main__":

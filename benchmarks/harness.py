@@ -1,6 +1,6 @@
 """How the benchmarks measure: cases take turns in one run, and only ratios between them are claimed.
 
-    round 1: a b c    round 2: b c a    round 3: c a b    …
+    round 1: a b c    round 2: b a c    round 3: c a b    …
 
 A machine's clock, caches and neighbours drift by tens of per cent within minutes; interleaved cases drift together.
 """
@@ -47,6 +47,9 @@ class Times:
     def __init__(self, seconds: Mapping[str, NDArray[np.float64]]) -> None:
         self._seconds = seconds
 
+    def __or__(self, other: "Times") -> "Times":
+        return Times({**self._seconds, **other._seconds})
+
     def p50(self, name: str) -> float:
         return float(np.median(self._seconds[name]))
 
@@ -67,12 +70,15 @@ class Times:
 
 
 def interleave(cases: Mapping[str, Case], *, rounds: int, warm_up: int = 20) -> Times:
-    """Time every case once a round, each round starting with another one; `rounds` is at least BLOCKS."""
+    """Time every case once a round, in an order drawn anew for each: a case that always followed the same other one
+    would pay for the caches that it left cold. `rounds` is at least BLOCKS.
+    """
+    rng = np.random.default_rng(0)
     names = list(cases)
     seconds = {name: np.empty(warm_up + rounds) for name in names}
     for number in range(warm_up + rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
+        for place in rng.permutation(len(names)):
+            name = names[place]
             call = cases[name]
             before = time.perf_counter()
             call()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,14 +42,18 @@ def run(module: str, *arguments: object, pinned: bool) -> str:
 def _ready(module: list[str], pinned: bool) -> Iterator[str]:
     """A running `python -m …`, and the first line that it prints."""
     command = [sys.executable, "-m", *module]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment()) as process:
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, env=_environment()) as process,
+    ):
         try:
             if pinned:
                 pin(CORES[-1], process.pid)
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line:
-                raise RuntimeError(f"python -m {' '.join(module)} ended with exit code {process.wait()}")
+                said.seek(0)
+                raise RuntimeError(f"{' '.join(command)} ended with exit code {process.wait()}:\n{said.read()}")
             yield line
         finally:
             process.terminate()

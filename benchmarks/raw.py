@@ -16,11 +16,13 @@ WARM_UP = 3
 """Calls before those that count."""
 
 
-def open_session(file: Path, threads: int) -> onnxruntime.InferenceSession:
-    """A session as anybody would open it, with pools of its own."""
+def open_session(file: Path, threads: int | None) -> onnxruntime.InferenceSession:
+    """A session as anybody would open it, with a pool of its own; or, without `threads`, on the process's pool."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
+    if threads is None:
+        options.use_per_session_threads = False
+    else:
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 

@@ -12,51 +12,27 @@ Everything here happens on the event loop, but for `_work` and `_decode`, which 
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offramp.clock import Clock
-from offramp.errors import DeadlineError, LinkError, PlanError, UnknownBundleError
+from offramp.errors import DeadlineError, LinkError
 from offramp.records import Answer, EdgeTimings, Feature
-from offramp.tail import Tail
 from offramp.units import Seconds, format_seconds
-from offramp.wire.convert import Binding, shapes
 from offramp_edge_server.batcher import Batcher, Job
 from offramp_edge_server.costs import Costs
-from offramp_edge_server.meter import Meter, SilentMeter, Tally
+from offramp_edge_server.routes import Route
 
 log = logging.getLogger(__name__)
 
 INLINE = Seconds(0.002)
 """Shorter work runs on the event loop itself: see `_start`."""
 
-_MAX_OPENED = 1024
-"""Pairs of split and codec known to be open; past that all are asked again: peers choose the names."""
-
 Done = Callable[[Answer | Exception], None]
-
-
-class Group(NamedTuple):
-    """Requests that may share a model call."""
-
-    digest: str
-    split: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Route:
-    """A binding, resolved: where its requests go."""
-
-    tail: Tail
-    group: Group
-    codec: str
-    top_k: int
-    tally: Tally
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -77,22 +53,14 @@ class _Request:
 class Runner:
     """Owns the queue and the two threads; one per server."""
 
-    def __init__(
-        self, tails: Mapping[str, Tail], clock: Clock, *, queue: int, max_batch: int, meter: Meter | None = None
-    ) -> None:
-        self.meter = meter or SilentMeter()
-        self._tails = tails
+    def __init__(self, clock: Clock, *, queue: int, max_batch: int) -> None:
         self._clock = clock
         self._costs = Costs()
         self._batcher = Batcher[_Request](capacity=queue, max_batch=max_batch, estimate=self._costs.estimate)
         self._max_ahead = max_batch
         self._ahead = 0  # queued requests whose decoding has begun: features are larger than payloads, so few
         self._worker = ThreadPoolExecutor(1, "offramp-model")
-        # Opening a segment takes 40 ms and more; decoding ahead must not wait for that, nor the model for either.
         self._decoder = ThreadPoolExecutor(1, "offramp-decode")
-        self._opener = ThreadPoolExecutor(1, "offramp-open")
-        self._opened: set[tuple[Group, str]] = set()
-        self._tallies: dict[Group, Tally] = {}
         self._busy = False
         self._scheduled = False
         self._closing = False
@@ -102,42 +70,6 @@ class Runner:
     def __len__(self) -> int:
         """Requests that wait for the model."""
         return len(self._batcher)
-
-    async def open(self, binding: Binding) -> Route:
-        """Check a binding against the bundle that it names; open and warm what its requests need.
-
-        Raises:
-            UnknownBundleError: No bundle of this digest is served here.
-            PlanError: The bundle has no such split, or its tensors there are others.
-            UnknownNameError: There is no such codec, or it does not apply there.
-        """
-        tail = self._tails.get(binding.model_digest)
-        if tail is None:
-            served = ", ".join(f"{tail.manifest.name} {digest[:12]}" for digest, tail in self._tails.items())
-            raise UnknownBundleError(
-                f"no bundle {binding.model_digest[:12]} is served here, but: {served}; give both ends the same bundle"
-            )
-        group = Group(binding.model_digest, binding.split)
-        if not 0 <= binding.split < tail.manifest.end:
-            raise PlanError(
-                f"split {binding.split} leaves the edge nothing to run; {tail.manifest.name!r} is split at 0 to "
-                f"{tail.manifest.end - 1}"
-            )
-        expected = shapes(tail.manifest.cuts[binding.split].tensors)
-        if binding.tensors != expected:
-            raise PlanError(
-                f"at split {binding.split} of {tail.manifest.name!r} the tensors are {_show(expected)}, not "
-                f"{_show(binding.tensors)}"
-            )
-        if (group, binding.codec) not in self._opened:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._opener, tail.open, binding.split, binding.codec)
-            if len(self._opened) >= _MAX_OPENED:
-                self._opened.clear()
-            self._opened.add((group, binding.codec))
-        if group not in self._tallies:
-            self._tallies[group] = self.meter.tally(tail.manifest.name, binding.split)
-        return Route(tail=tail, group=group, codec=binding.codec, top_k=binding.top_k, tally=self._tallies[group])
 
     def submit(
         self, route: Route, payload: bytes, budget: Seconds | None, arrived: Seconds, done: Done, owner: object
@@ -171,7 +103,7 @@ class Runner:
         await self._idle.wait()
 
     def close(self) -> None:
-        for executor in (self._worker, self._decoder, self._opener):
+        for executor in (self._worker, self._decoder):
             executor.shutdown(wait=True, cancel_futures=True)
 
     def _schedule(self) -> None:
@@ -280,7 +212,3 @@ def _answer(request: _Request, logits_K: NDArray[np.float32], begun: Seconds, co
         return Answer(logits=logits_K, timings=timings)
     classes_k = np.argsort(-logits_K, kind="stable")[: request.route.top_k]
     return Answer(logits=logits_K[classes_k], classes=classes_k, timings=timings)
-
-
-def _show(tensors: tuple[tuple[tuple[int, ...], str], ...]) -> str:
-    return " and ".join(f"{dtype}{list(shape)}" for shape, dtype in tensors) or "none"

@@ -19,8 +19,9 @@ from offramp.tail import Tail
 from offramp.units import Seconds
 from offramp.wire.address import Address
 from offramp.wire.channels import listen, server_options
-from offramp_edge_server.meter import PrometheusMeter, SilentMeter
+from offramp_edge_server.meter import Meter, PrometheusMeter, SilentMeter
 from offramp_edge_server.monitor import Monitor
+from offramp_edge_server.routes import Router
 from offramp_edge_server.runner import Runner
 from offramp_edge_server.service import SERVICE, InferenceService
 from offramp_edge_server.settings import EdgeSettings
@@ -54,7 +55,13 @@ class EdgeServer:
         self._clock = clock or SystemClock()
         self._closing = contextlib.AsyncExitStack()
         self._ready = False
+        self._runner: Runner | None = None
         _check_distinct(self.bundles)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for the model."""
+        return len(self._runner) if self._runner else 0
 
     async def start(self) -> None:
         """Open the ports; `address` and `metrics_address` hold the ports that were got.
@@ -94,17 +101,17 @@ class EdgeServer:
             runtime = self._open_runtime(bundle)
             opened.callback(runtime.close)
             tails[bundle.manifest.model_digest] = Tail(bundle, runtime)
-        meter = None
-        if self.settings.metrics_address is not None:
+        runner = self._runner = Runner(self._clock, queue=settings.queue, max_batch=settings.max_batch)
+        opened.callback(runner.close)
+        meter: Meter = SilentMeter()
+        if settings.metrics_address is not None:
             meter = PrometheusMeter(lambda: len(runner))
-            monitor = Monitor(self.settings.metrics_address, settings.tls, meter.render, lambda: self._ready)
+            monitor = Monitor(settings.metrics_address, settings.tls, meter.render, lambda: self._ready)
             self.metrics_address = monitor.start()
             opened.callback(monitor.stop)
-        runner = Runner(
-            tails, self._clock, queue=settings.queue, max_batch=settings.max_batch, meter=meter or SilentMeter()
-        )
-        opened.callback(runner.close)
-        service = InferenceService(runner, tails, self._clock, max_pending=settings.pending)
+        router = Router(tails, meter)
+        opened.callback(router.close)
+        service = InferenceService(router, runner, meter, self._clock, max_pending=settings.pending)
         server = grpc.aio.server(options=server_options())
         server.add_generic_rpc_handlers((service.handler(),))
         health = _Health(server, [SERVICE, *(bundle.manifest.name for bundle in self.bundles)])

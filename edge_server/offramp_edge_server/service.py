@@ -5,7 +5,6 @@ Messages are parsed here and not by gRPC, so that bytes which are no message get
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from typing import TypeVar
 
 import grpc
@@ -15,10 +14,11 @@ from google.protobuf.message import DecodeError, Message
 from offramp.clock import Clock
 from offramp.errors import LinkError, OfframpError, WireError
 from offramp.records import Answer
-from offramp.tail import Tail
 from offramp.wire import status
 from offramp.wire.convert import answer_to_proto, binding_from_proto, budget_from_proto
 from offramp.wire.v1 import inference_pb2 as pb
+from offramp_edge_server.meter import Meter
+from offramp_edge_server.routes import Router
 from offramp_edge_server.runner import Runner
 from offramp_edge_server.stream import DeviceStream
 
@@ -33,9 +33,10 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 class InferenceService:
     """Keeps nothing of any client but its stream, while it lasts."""
 
-    def __init__(self, runner: Runner, tails: Mapping[str, Tail], clock: Clock, *, max_pending: int) -> None:
+    def __init__(self, router: Router, runner: Runner, meter: Meter, clock: Clock, *, max_pending: int) -> None:
+        self._router = router
         self._runner = runner
-        self._tails = tails
+        self._meter = meter
         self._clock = clock
         self._max_pending = max_pending
         self._stopping = asyncio.Event()
@@ -68,7 +69,7 @@ class InferenceService:
             frame: object = await context.read()
             return frame if isinstance(frame, bytes) else None  # anything else is grpc.aio.EOF
 
-        stream = DeviceStream(self._runner, self._clock, max_pending=self._max_pending)
+        stream = DeviceStream(self._router, self._runner, self._meter, self._clock, max_pending=self._max_pending)
         self._streams += 1
         try:
             if await stream.serve(read, context.write, self._stopping):
@@ -86,7 +87,7 @@ class InferenceService:
         owner = object()
         try:
             request = _parse(pb.InferRequest, raw)
-            route = await self._runner.open(binding_from_proto(request.binding))
+            route = await self._router.open(binding_from_proto(request.binding))
             waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             budget = budget_from_proto(request.budget_us)
             self._runner.submit(
@@ -115,14 +116,14 @@ class InferenceService:
                     name=tail.manifest.name,
                     cuts=[cut.name for cut in tail.manifest.cuts],
                 )
-                for digest, tail in self._tails.items()
+                for digest, tail in self._router.tails.items()
             ]
         ).SerializeToString()
 
     async def _abort(self, context: Context, error: Exception) -> bytes:
         if not isinstance(error, OfframpError):
             log.error("answered with INTERNAL", exc_info=error)
-        self._runner.meter.refused(type(error).__name__)
+        self._meter.refused(type(error).__name__)
         await context.abort(*status.to_status(error))
         raise AssertionError("abort raises")
 

@@ -21,7 +21,9 @@ from offramp.units import Seconds
 from offramp.wire import status
 from offramp.wire.convert import answer_to_proto, binding_from_proto, budget_from_proto
 from offramp.wire.v1 import inference_pb2 as pb
-from offramp_edge_server.runner import Route, Runner
+from offramp_edge_server.meter import Meter
+from offramp_edge_server.routes import Route, Router
+from offramp_edge_server.runner import Runner
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +40,10 @@ Write = Callable[[bytes], Awaitable[None]]
 class DeviceStream:
     """Serves one stream from its first frame to its last."""
 
-    def __init__(self, runner: Runner, clock: Clock, *, max_pending: int) -> None:
+    def __init__(self, router: Router, runner: Runner, meter: Meter, clock: Clock, *, max_pending: int) -> None:
+        self._router = router
         self._runner = runner
+        self._meter = meter
         self._clock = clock
         self._max_pending = max_pending
         self._routes: OrderedDict[int, Route] = OrderedDict()
@@ -58,7 +62,7 @@ class DeviceStream:
         reading = asyncio.create_task(self._read(read))
         writing = asyncio.create_task(self._write(write))
         stop = asyncio.create_task(stopping.wait())
-        self._runner.meter.streams(1)
+        self._meter.streams(1)
         try:
             await asyncio.wait({reading, writing, stop}, return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
@@ -70,7 +74,7 @@ class DeviceStream:
             return reading.done()
         finally:
             self._runner.leave(self)
-            self._runner.meter.streams(-1)
+            self._meter.streams(-1)
             tasks = (reading, writing, stop, *self._opening.values())
             for task in tasks:
                 task.cancel()
@@ -121,7 +125,7 @@ class DeviceStream:
     async def _open(self, bind: pb.Bind) -> Route | Exception:
         outcome: Route | Exception
         try:
-            outcome = self._routes[bind.ref] = await self._runner.open(binding_from_proto(bind.binding))
+            outcome = self._routes[bind.ref] = await self._router.open(binding_from_proto(bind.binding))
         except Exception as error:  # one bad binding does not end the stream
             outcome = error
         del self._opening[bind.ref]
@@ -181,7 +185,7 @@ class DeviceStream:
         if not isinstance(error, OfframpError):
             log.error("answered with INTERNAL", exc_info=error)
         message = status.to_proto(error)
-        self._runner.meter.refused(type(error).__name__)
+        self._meter.refused(type(error).__name__)
         return message
 
     def _send(self, frame: pb.ServerFrame) -> int:

@@ -9,6 +9,7 @@
     │   └── UnknownNameError             a name that a catalogue does not hold
     ├── BundleError                      a bundle is missing, corrupt or of another version
     │   └── UnknownBundleError           nobody here serves the bundle with this digest
+    ├── TapeError                        a tape is missing, corrupt, or of another recording
     ├── PayloadError (ValueError)        a payload is truncated, malformed or oversized
     ├── WireError                        a peer sent what the protocol does not allow
     ├── LinkError (ConnectionError)      no answer from the other end
@@ -54,6 +55,10 @@ class BundleError(OfframpError):
 
 class UnknownBundleError(BundleError):
     """Nobody here serves the bundle with this digest."""
+
+
+class TapeError(OfframpError):
+    """A tape is missing, corrupt, or belongs to another recording than the one asked for."""
 
 
 class PayloadError(OfframpError, ValueError):

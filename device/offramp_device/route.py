@@ -7,6 +7,7 @@ codec                            └─► payload
 detours                          4 ─► n  where a sample goes that no branch has answered, when the edge is lost
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,11 +77,18 @@ class Route:
         return self.codec is None
 
 
-class RouteOpener:
-    """Opens plans of one bundle; what it learns about a segment's pace serves every later route."""
+OpenCodec = Callable[[str, Manifest, int], Codec]
 
-    def __init__(self, manifest: Manifest, runtime: Runtime, clock: Clock) -> None:
+
+class RouteOpener:
+    """Opens plans of one bundle; what it learns about a segment's pace serves every later route.
+
+    A replay hands in a `runtime` and a `codec` that read a tape.
+    """
+
+    def __init__(self, manifest: Manifest, runtime: Runtime, clock: Clock, codec: OpenCodec = open_codec) -> None:
         self.manifest = manifest
+        self._open_codec = codec
         self._runtime = runtime
         self._clock = clock
         self._paces: dict[tuple[int, int, bool], Pace] = {}
@@ -103,7 +111,7 @@ class RouteOpener:
             manifest=self.manifest,
             legs=tuple(legs),
             policy=open_policy(plan.exit),
-            codec=open_codec(plan.codec, self.manifest, plan.split) if plan.split < end else None,
+            codec=self._open_codec(plan.codec, self.manifest, plan.split) if plan.split < end else None,
             detours=() if asked or plan.split == end else self._detours(plan.split),
         )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from offramp.bundle.manifest import TensorSpec
 from offramp.codecs.layout import needs_floats
-from offramp.codecs.packer import Crossing, check_feature
+from offramp.codecs.packer import Crossing, check_feature, convert
 from offramp.records import Array, Feature
 from offramp.units import Bytes
 
@@ -43,7 +43,7 @@ class Affine8:
         for tensor, quantiser, floats, levels in zip(
             feature, self._tensors, scratch.floats, scratch.levels, strict=True
         ):
-            quantiser.encode(tensor, floats, levels)
+            quantiser.encode(convert(tensor, np.float32), floats, levels)
         return scratch.packed.data
 
     def unpack(self, packed: bytes) -> Feature:
@@ -52,7 +52,7 @@ class Affine8:
         for spec, quantiser in zip(self._crossing.tensors, self._tensors, strict=True):
             levels = np.frombuffer(packed, np.uint8, spec.elements, offset)
             offset += spec.elements
-            tensors.append(quantiser.decode(levels).astype(spec.dtype, copy=False).reshape(1, *spec.shape))
+            tensors.append(convert(quantiser.decode(levels), spec.dtype).reshape(1, *spec.shape))
         return tuple(tensors)
 
     @staticmethod
@@ -81,7 +81,7 @@ class _Quantiser:
     def encode(self, tensor: Array, floats: NDArray[np.float32], levels: NDArray[np.uint8]) -> None:
         """Five passes over buffers that are there already: 4 to 6 GB/s of float32 on one core."""
         # Clip first: then nothing overflows, and fmax sends nan to low.
-        np.fmax(tensor, self.low, out=floats, casting="same_kind")
+        np.fmax(tensor, self.low, out=floats)
         np.fmin(floats, self.high, out=floats)
         np.multiply(floats, self._per_step, out=floats)
         np.add(floats, self._bias, out=floats)

@@ -5,7 +5,7 @@ Sizes follow from the manifest, so nothing but values is written.
 
 import numpy as np
 
-from offramp.codecs.packer import Crossing, check_feature
+from offramp.codecs.packer import Crossing, check_feature, convert
 from offramp.records import Array, Feature
 from offramp.units import Bytes
 
@@ -42,10 +42,10 @@ class Layout:
         return tuple(tensors)
 
     def _to_wire(self, tensor: Array, dtype: np.dtype) -> Array:
-        return np.ascontiguousarray(tensor, dtype)
+        return np.ascontiguousarray(convert(tensor, dtype))
 
     def _from_wire(self, values: Array, dtype: np.dtype) -> Array:
-        return values.astype(dtype, copy=False)
+        return convert(values, dtype)
 
 
 class Raw(Layout):
@@ -88,10 +88,10 @@ class Float16(Layout):
         self._to_half, self._from_half = to_half, from_half
 
     def _to_wire(self, tensor: Array, dtype: np.dtype) -> Array:
-        return self._to_half(tensor).astype(dtype, copy=False)
+        return convert(self._to_half(convert(tensor, np.float32)), dtype)
 
     def _from_wire(self, values: Array, dtype: np.dtype) -> Array:
-        return self._from_half(values).astype(dtype, copy=False)
+        return convert(self._from_half(values), dtype)
 
     @staticmethod
     def refusal(crossing: Crossing) -> str:

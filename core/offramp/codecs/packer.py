@@ -4,10 +4,12 @@ feature ─► pack ─► packed bytes ─► entropy stage (or none) ─► pa
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
 
 from offramp.bundle.manifest import TensorSpec
-from offramp.records import Feature
+from offramp.records import Array, Feature
 from offramp.units import Bytes
 
 
@@ -46,3 +48,11 @@ def check_feature(feature: Feature, crossing: Crossing) -> None:
     assert len(feature) == len(crossing.tensors), (len(feature), crossing)
     for tensor, spec in zip(feature, crossing.tensors, strict=True):
         assert tensor.shape == (1, *spec.shape), (tensor.shape, spec)
+
+
+def convert(values: Array, dtype: Any) -> Array:
+    """In this dtype; what a narrower float cannot hold becomes infinite, without a warning."""
+    if values.dtype == dtype:
+        return values
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.astype(dtype)

@@ -29,7 +29,7 @@ def an_echo(length: int, *, pinned: bool) -> Iterator[Address]:
 def run(module: str, *arguments: object, pinned: bool) -> str:
     """What `python -m module …` printed, run to its end."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment()) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         if pinned:
             pin(CORES[-1], process.pid)
         printed, _ = process.communicate()
@@ -44,7 +44,7 @@ def _ready(module: list[str], pinned: bool) -> Iterator[str]:
     command = [sys.executable, "-m", *module]
     with (
         tempfile.TemporaryFile("w+") as said,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, env=_environment()) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, env=environment()) as process,
     ):
         try:
             if pinned:
@@ -59,6 +59,6 @@ def _ready(module: list[str], pinned: bool) -> Iterator[str]:
             process.terminate()
 
 
-def _environment() -> dict[str, str]:
-    # Whatever chooses a number of threads by itself (numpy's BLAS) shall not choose more than one.
+def environment() -> dict[str, str]:
+    """That of a child. Whatever chooses a number of threads by itself (numpy's BLAS) shall not choose more than one."""
     return {**os.environ, "OMP_NUM_THREADS": "1"}

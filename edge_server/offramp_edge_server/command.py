@@ -1,7 +1,6 @@
 """`offramp edge`: serve bundles until told to stop."""
 
 import argparse
-import asyncio
 import json
 import logging
 import os
@@ -9,12 +8,15 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from offramp.cli import DONE
+from offramp.cli import DONE, FAILED, INTERRUPTED
 from offramp.errors import InputError
 from offramp.settings import add_flags, load
+from offramp.units import format_seconds
 from offramp_edge_server.settings import EdgeSettings
 
 if TYPE_CHECKING:
+    import asyncio
+
     from offramp_edge_server.server import EdgeServer
 
 _ROLE = "edge"
@@ -33,6 +35,8 @@ class EdgeCommand:
         if args.print_settings:
             print(loaded.describe())
             return DONE
+        import asyncio
+
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="offramp edge: %(message)s")
         asyncio.run(_serve(loaded.value))
         return DONE
@@ -40,6 +44,8 @@ class EdgeCommand:
 
 async def _serve(settings: EdgeSettings) -> None:
     # Here and not at the top: `offramp --help` imports this module too.
+    import asyncio
+
     from offramp.bundle.store import open_bundle
     from offramp.runtime.threads import configure_threads
     from offramp.wire.memory import keep_large_buffers
@@ -54,16 +60,23 @@ async def _serve(settings: EdgeSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_quit, told)
-    async with server:
-        _announce(server)
-        await told.wait()
-        print("offramp edge: stopping; what was taken is finished first", file=sys.stderr, flush=True)
+    await server.start()
+    _announce(server)
+    await told.wait()
+    print("offramp edge: stopping; what was taken is finished first", file=sys.stderr, flush=True)
+    if not await server.stop():
+        print(
+            f"offramp edge: gave up on what was not finished within {format_seconds(settings.grace)}",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(FAILED)  # a thread may hang in a model call; leaving the ordinary way would wait for it
     print("offramp edge: stopped", file=sys.stderr, flush=True)
 
 
-def _stop_or_quit(told: asyncio.Event) -> None:
+def _stop_or_quit(told: "asyncio.Event") -> None:
     if told.is_set():
-        os._exit(130)  # asked twice: whoever asks means it
+        os._exit(INTERRUPTED)  # asked twice: whoever asks means it
     told.set()
 
 

@@ -65,7 +65,7 @@ class Router:
         return Route(tail=tail, group=group, codec=binding.codec, top_k=binding.top_k, tally=self._tallies[group])
 
     def close(self) -> None:
-        self._opener.shutdown(wait=True, cancel_futures=True)
+        self._opener.shutdown(wait=False, cancel_futures=True)
 
     def _tail(self, binding: Binding) -> Tail:
         tail = self.tails.get(binding.model_digest)

@@ -103,8 +103,9 @@ class Runner:
         await self._idle.wait()
 
     def close(self) -> None:
+        """Let the threads end; a model call that hangs is not waited for."""
         for executor in (self._worker, self._decoder):
-            executor.shutdown(wait=True, cancel_futures=True)
+            executor.shutdown(wait=False, cancel_futures=True)
 
     def _schedule(self) -> None:
         # Not at once: what the event loop has received already joins the batch.

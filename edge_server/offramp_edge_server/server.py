@@ -55,6 +55,8 @@ class EdgeServer:
         self._clock = clock or SystemClock()
         self._closing = contextlib.AsyncExitStack()
         self._ready = False
+        self._finished = True
+        self._grace = settings.grace
         self._runner: Runner | None = None
         _check_distinct(self.bundles)
 
@@ -78,11 +80,15 @@ class EdgeServer:
             self._ready = False
             raise
 
-    async def stop(self, grace: Seconds | None = None) -> None:
-        """Finish what was taken, within `grace` (by default the setting's), and close everything."""
+    async def stop(self, grace: Seconds | None = None) -> bool:
+        """Finish what was taken, within `grace` (by default the setting's), and close everything.
+
+        Returns whether all that was taken was finished; if not, a thread may still be in a model call.
+        """
         self._ready = False
         self._grace = self.settings.grace if grace is None else grace
         await self._closing.aclose()
+        return self._finished
 
     async def __aenter__(self) -> "EdgeServer":
         await self.start()
@@ -95,7 +101,6 @@ class EdgeServer:
 
     async def _start(self, opened: contextlib.AsyncExitStack) -> None:
         settings = self.settings
-        self._grace = settings.grace
         tails = {}
         for bundle in self.bundles:
             runtime = self._open_runtime(bundle)
@@ -108,7 +113,7 @@ class EdgeServer:
             meter = PrometheusMeter(lambda: len(runner))
             monitor = Monitor(settings.metrics_address, settings.tls, meter.render, lambda: self._ready)
             self.metrics_address = monitor.start()
-            opened.callback(monitor.stop)
+            opened.push_async_callback(asyncio.to_thread, monitor.stop)
         router = Router(tails, meter)
         opened.callback(router.close)
         service = InferenceService(router, runner, meter, self._clock, max_pending=settings.pending)
@@ -123,8 +128,10 @@ class EdgeServer:
 
     async def _stop_serving(self, server: grpc.aio.Server, service: InferenceService, health: "_Health") -> None:
         await health.stopping()
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for(service.drain(), self._grace)
+        except TimeoutError:
+            self._finished = False
         await server.stop(_LAST_WORDS)
 
     def _open_onnx(self, bundle: Bundle) -> Runtime:

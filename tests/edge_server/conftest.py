@@ -1,11 +1,13 @@
 """The tiny bundle, on the road."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from offramp.bundle.store import Bundle
 from tests.edge_server.edge import Road
+from tests.support.certificates import make_certificates
 from tests.support.tiny_bundle import write_tiny_bundle
 
 
@@ -20,3 +22,8 @@ def road(tiny_bundle: Bundle) -> Iterator[Road]:
 def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Another network of the same shape."""
     return write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "other", seed=7)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))

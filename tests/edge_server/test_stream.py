@@ -9,6 +9,7 @@ import pytest
 import zstandard
 
 from offramp.bundle.store import Bundle
+from offramp.wire.convert import binding_to_proto
 from offramp.wire.v1 import inference_pb2 as pb
 from offramp_edge_server.stream import MAX_REFERENCES
 from tests.edge_server.edge import FailingRuntime, Gate, Road, device_side, logits_of, serving
@@ -128,10 +129,10 @@ async def test_an_answer_says_where_its_time_went(road: Road) -> None:
 async def test_a_request_need_not_wait_for_its_binding(road: Road) -> None:
     payload = road.payload(some_images(1)[0], SPLIT, CODEC)
     async with serving(road.bundle) as server, device_side(server) as device:
-        asking = asyncio.create_task(device.bind(road.binding(SPLIT, CODEC)))
-        await asyncio.sleep(0)
+        binding = binding_to_proto(road.binding(SPLIT, CODEC))
+        await device.write(pb.ClientFrame(bind=pb.Bind(ref=1, binding=binding)))
         await device.request(payload)
-        await asking
+        assert (await device.read()).WhichOneof("frame") == "bound"
         logits_of(await device.answer())
 
 

@@ -1,20 +1,15 @@
-"""A port that answers, and certificates."""
+"""Certificates of two authorities."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-MAKE_CERTIFICATES = Path(__file__).parents[2] / "deploy/certificates/make-certificates"
+from tests.support.certificates import make_certificates
 
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ca.crt, edge.crt, edge.key, board.crt, board.key; and a second authority's in `other/`."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl on this machine to make certificates with")
-    out = tmp_path_factory.mktemp("certificates")
-    for folder in (out, out / "other"):
-        subprocess.run([MAKE_CERTIFICATES, folder, "edge.test", "board"], check=True, capture_output=True)
+    """Of one authority; those of a second one are in `other/`."""
+    out = make_certificates(tmp_path_factory.mktemp("certificates"))
+    make_certificates(out / "other")
     return out

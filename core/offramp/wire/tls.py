@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import grpc
-
 from offramp.errors import InputError
 
+# grpc and ssl are imported where they are used: settings hold these values, and `offramp --help` reads the settings.
 if TYPE_CHECKING:
     import ssl
+
+    import grpc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class ServerTls:
         if self.client_ca and not self.cert:
             raise InputError("clients can only be checked over TLS; give the certificate and the key of the server too")
 
-    def credentials(self) -> grpc.ServerCredentials | None:
+    def credentials(self) -> "grpc.ServerCredentials | None":
         """None for plain text.
 
         Raises:
@@ -42,6 +43,8 @@ class ServerTls:
         """
         if self.cert is None or self.key is None:
             return None
+        import grpc
+
         _check_chain(self.cert, self.key)
         ca = _check_ca(self.client_ca) if self.client_ca else None
         pair = (self.key.read_bytes(), self.cert.read_bytes())
@@ -80,7 +83,7 @@ class ClientTls:
         if (self.cert or self.server_name) and not self.ca:
             raise InputError("TLS needs to know whom to trust; give the certificate authority of the server too")
 
-    def credentials(self) -> grpc.ChannelCredentials | None:
+    def credentials(self) -> "grpc.ChannelCredentials | None":
         """None for plain text.
 
         Raises:
@@ -88,6 +91,8 @@ class ClientTls:
         """
         if self.ca is None:
             return None
+        import grpc
+
         ca = _check_ca(self.ca)
         if self.cert is None or self.key is None:
             return grpc.ssl_channel_credentials(ca)
@@ -102,7 +107,7 @@ def _check_pair(cert: Path | None, key: Path | None) -> None:
 
 
 # gRPC takes any bytes and fails only when somebody connects, with a line of C++; the ssl module says at once what is
-# wrong with a file. It is imported late: 10 ms that plain text does not need.
+# wrong with a file.
 
 
 def _check_chain(cert: Path, key: Path) -> "ssl.SSLContext":

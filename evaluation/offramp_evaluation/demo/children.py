@@ -58,6 +58,10 @@ class Child:
         self.stop()
 
     @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    @property
     def has_ended(self) -> bool:
         return self._process.poll() is not None
 

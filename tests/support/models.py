@@ -292,3 +292,26 @@ NETWORKS: dict[str, Case] = {
     "sound": Case(Sound, SOUND),
     "pair": Case(Pair, IMAGE),
 }
+
+
+class Pooled(nn.Module):
+    """A branch for any feature: the mean over all but the channels (dimension 1), and a linear layer."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int = CLASSES) -> None:
+        super().__init__()
+        self.linear = nn.Linear(shape[0], classes)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        flat_NCE = feature.float().flatten(2) if feature.ndim > 2 else feature.float().unsqueeze(2)
+        return self.linear(flat_NCE.mean(2))
+
+
+class Confident(nn.Module):
+    """A branch with a confidence of its own."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int = CLASSES) -> None:
+        super().__init__()
+        self.answer, self.sure = Pooled(shape, classes), Pooled(shape, 1)
+
+    def forward(self, feature: Tensor) -> tuple[Tensor, Tensor]:
+        return self.answer(feature), torch.sigmoid(self.sure(feature)).squeeze(1)

@@ -30,7 +30,7 @@ from offramp.bundle.manifest import (
 )
 from offramp.bundle.store import MANIFEST, REFERENCE, write_manifest
 from offramp.errors import BundleError, ModelError
-from offramp_builder.capture import Captured, random_samples
+from offramp_builder.capture import Captured
 from offramp_builder.features import run_to
 from offramp_builder.ranges import Ranges
 from offramp_builder.segments import Branch, write_segments
@@ -67,7 +67,7 @@ def write_bundle(
         final_temperature: Divides the final logits before the scores are taken.
         final_accuracy: Of the whole network on the calibration split, in [0, 1]; None when untrained.
         provenance: How the bundle came to be.
-        reference: A few raw samples [N, *shape]; noise where there are none.
+        reference: A few raw samples [N, *shape] to verify with and to ship; without them, the captured examples.
 
     Raises:
         ModelError: The network cannot be written, or does not answer as the original does.
@@ -77,9 +77,8 @@ def write_bundle(
     branches = sorted(branches, key=lambda branch: branch.position)
     _check(captured, kept, labels, branches)
     _check_place(path)
-    samples = random_samples(captured.sample, REFERENCES) if reference is None else reference[:REFERENCES]
-    if len(samples) < max(ROWS):
-        samples = torch.cat([samples, random_samples(captured.sample, REFERENCES - len(samples))])
+    samples = captured.examples if reference is None else torch.cat([reference, captured.examples])
+    samples = samples[:REFERENCES]
     cuts = _cut_specs(captured, kept, ranges or {})
     verify_slices(captured, samples[: max(ROWS)])
     with _beside(path) as folder:
@@ -177,7 +176,7 @@ def _stage_specs(captured: Captured, kept: Sequence[int]) -> tuple[StageSpec, ..
 
 
 def _branch_specs(captured: Captured, kept: Sequence[int], branches: Sequence[Branch]) -> tuple[BranchSpec, ...]:
-    at = run_to(captured, [branch.position for branch in branches], random_samples(captured.sample, 1))
+    at = run_to(captured, [branch.position for branch in branches], captured.examples[:1])
     return tuple(
         BranchSpec(
             cut=list(kept).index(branch.position),

@@ -23,13 +23,15 @@ from torch.fx import GraphModule
 from offramp.errors import ModelError
 from offramp.records import SampleSpec
 from offramp.registry import unknown
-from offramp_builder.cuts import FoundCut, find_cuts
+from offramp_builder.cuts import INPUT, OUTPUT, PREPROCESS, FoundCut, find_cuts
 from offramp_builder.graphs import tidy
 from offramp_builder.operations import count_macs
 from offramp_builder.quiet import quietly
 from offramp_builder.refusals import check_answers, check_graph, explain
 
-_EXAMPLE = 2  # samples to trace with; torch.export would take 1 for a constant
+_TRACED = 2  # samples to trace with; torch.export would take 1 for a constant
+EXAMPLES = 5
+"""Samples that a captured network keeps for trials: the largest batch that verification runs."""
 
 
 class Road(nn.Module):
@@ -55,6 +57,8 @@ class Captured:
     cuts: tuple[FoundCut, ...]
     classes: int
     """K."""
+    examples: Tensor
+    """EXAMPLES raw samples, for whoever needs some to try."""
 
     @property
     def end(self) -> int:
@@ -79,22 +83,33 @@ class Captured:
         raise ModelError(unknown("cut", name, names))
 
 
-def capture(module: nn.Module, sample: SampleSpec, preprocess: nn.Module) -> Captured:
+def capture(
+    module: nn.Module, sample: SampleSpec, preprocess: nn.Module, *, examples: Tensor | None = None
+) -> Captured:
     """Trace the network with a free batch size and find its cuts.
 
     The network is put into evaluation mode and stays there. Of a tuple or list that it returns the first member is
     taken for the logits, of a mapping the member `logits`; what computes only the others is dropped.
 
+    Args:
+        module: From the preprocessed input to logits.
+        sample: What a raw sample looks like.
+        preprocess: From raw samples to the module's input.
+        examples: Raw samples [N, *shape] to try it with; noise where there are none. Only a network that does not
+            take every value of its dtype (an index into a table, say) needs them.
+
     Raises:
         ModelError: It cannot be traced, has no cut, depends on the batch, or does not return logits [N, K].
     """
     road = Road(preprocess, module).eval()
-    examples = random_samples(sample, 3)
+    if examples is None or len(examples) == 0:
+        examples = random_samples(sample, EXAMPLES)
+    examples = examples[torch.arange(EXAMPLES) % len(examples)]
     logits_NK = check_answers(road, examples)
     with quietly():
         try:
             program = torch.export.export(
-                road, (examples[:_EXAMPLE],), dynamic_shapes={"sample": {0: torch.export.Dim.DYNAMIC}}
+                road, (examples[:_TRACED],), dynamic_shapes={"sample": {0: torch.export.Dim.DYNAMIC}}
             )
             # Without it models that work in place are silently wrong in every slice.
             program = program.run_decompositions({})
@@ -106,12 +121,12 @@ def capture(module: nn.Module, sample: SampleSpec, preprocess: nn.Module) -> Cap
     (logits,) = graph.graph.output_node().all_input_nodes
     macs = count_macs(graph, examples[:1])
     cuts = find_cuts(placeholder, logits, macs)
-    if len(cuts) < 3:
+    if all(cut.name in (INPUT, PREPROCESS, OUTPUT) for cut in cuts):
         raise ModelError(
             f"{type(module).__name__} has no cut: nowhere between its input and its output is a single tensor alone "
             f"alive; give it a point where its paths meet, or run it whole on one machine"
         )
-    return Captured(road=road, graph=graph, sample=sample, cuts=cuts, classes=logits_NK.shape[1])
+    return Captured(road=road, graph=graph, sample=sample, cuts=cuts, classes=logits_NK.shape[1], examples=examples)
 
 
 def random_samples(sample: SampleSpec, count: int, *, seed: int = 0) -> Tensor:

@@ -47,7 +47,7 @@ def spread(captured: Captured, count: int, *, taken: Collection[int] = ()) -> tu
     """About `count` inner cuts, evenly by operations: the best one in each of `count` equal stretches.
 
     A stretch that already holds one of `taken` gives no other; a stretch without any cut gives none. The best cut has
-    the smallest feature; among equals it is a module's end, and of these the outermost, then the last.
+    the smallest feature; among equals it is the outermost, of these one where one would divide by hand, then the last.
     """
     chosen = set(taken)
     worthwhile = [cut for cut in captured.cuts[1:-1] if _is_worthwhile(cut, captured.macs)]
@@ -67,5 +67,5 @@ def _is_worthwhile(cut: FoundCut, macs: int) -> bool:
     return 0 < cut.macs <= (1 - _LEAST_TAIL) * macs
 
 
-def _preference(cut: FoundCut) -> tuple[int, bool, int, int]:
-    return cut.nbytes, not cut.ends_module, cut.name.count("."), -cut.position
+def _preference(cut: FoundCut) -> tuple[int, int, bool, int]:
+    return cut.nbytes, cut.name.count("."), not cut.natural, -cut.position

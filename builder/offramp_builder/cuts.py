@@ -30,6 +30,7 @@ _ON_THE_WIRE = {
     )
 }
 """What a tensor at a cut may hold, and numpy's name for it; bfloat16 has none."""
+_NONLINEARITIES = ("relu", "relu6", "hardtanh", "silu", "gelu", "hardswish", "leaky_relu", "elu", "tanh", "sigmoid")
 _RESERVED = (INPUT, OUTPUT, "end")  # words that a plan uses for cuts
 
 
@@ -54,8 +55,8 @@ class FoundCut:
     tensors: tuple[FoundTensor, ...]
     macs: int
     """Multiply-accumulates of one sample from the input up to here."""
-    ends_module: bool
-    """Whether a module's call ends here (a block's end, where one would divide by hand)."""
+    natural: bool
+    """Whether one would divide here by hand: a module's call ends, or a non-linearity has just been applied."""
 
     @property
     def nbytes(self) -> Bytes:
@@ -91,7 +92,7 @@ def find_cuts(sample: Node, logits: Node, macs: dict[str, int]) -> tuple[FoundCu
                 FoundTensor(node=node.name, spec=TensorSpec(shape=tuple(val.shape[1:]), dtype=_ON_THE_WIRE[val.dtype])),
             ),
             macs=passed[node],
-            ends_module=node is logits or _ending_module(node, following) is not None,
+            natural=_ending_module(node, following) is not None or _operation(node) in _NONLINEARITIES,
         )
         for position, (node, name) in enumerate(zip(found, names, strict=True))
         for val in (node.meta["val"],)
@@ -154,11 +155,14 @@ def _name(node: Node, sample: Node, logits: Node, following: Mapping[Node, Node]
     ending = _ending_module(node, following)
     if ending is None:
         calls = _calls(node)
-        operation = str(getattr(node.target, "__name__", node.target)).split(".")[0].strip("_")
-        ending = f"{calls[-1][1]}.{operation}" if calls else operation
+        ending = ".".join([*(path for _, path in calls[-1:]), _operation(node)])
     # A plan is written with commas, slashes, @ and =; a cut that is only digits would be read as an index.
     ending = re.sub(r"[^\w.\-]", "_", ending)
     return f"module{ending}" if ending.isdigit() else ending
+
+
+def _operation(node: Node) -> str:
+    return str(getattr(node.target, "__name__", node.target)).split(".")[0].strip("_")
 
 
 def _ending_module(node: Node, following: Mapping[Node, Node]) -> str | None:

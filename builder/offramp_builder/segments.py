@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from offramp.bundle.manifest import CutSpec, SegmentSpec
 from offramp.bundle.store import WEIGHTS
 from offramp.errors import ModelError
-from offramp_builder.capture import Captured, random_samples
+from offramp_builder.capture import Captured
 from offramp_builder.compose import compose
 from offramp_builder.export import Piece, export_pieces
 from offramp_builder.features import run_to
@@ -100,7 +100,7 @@ def has_own_confidence(branch: Branch, classes: int, feature: tuple[Tensor, ...]
 def _pieces(
     captured: Captured, kept: Sequence[int], branches: Sequence[Branch], final_temperature: float
 ) -> list[Piece]:
-    rows = run_to(captured, kept, random_samples(captured.sample, 1))
+    rows = run_to(captured, kept, captured.examples[:1])
     pieces = []
     for index, (start, stop) in enumerate(pairwise(kept)):
         names = [[tensor.node for tensor in captured.cuts[position].tensors] for position in (start, stop)]

@@ -36,7 +36,13 @@ class ExitRule:
     def __str__(self) -> str:
         if not self.thresholds:
             return "none"
-        return f"{self.policy}:" + "/".join(f"{threshold:g}@{cut}" for cut, threshold in self.thresholds)
+        return f"{self.policy}:" + "/".join(f"{_exactly(threshold)}@{cut}" for cut, threshold in self.thresholds)
+
+
+def _exactly(threshold: float) -> str:
+    """As short as reads back to the same number: plans travel as text between local programs."""
+    short = f"{threshold:g}"
+    return short if float(short) == threshold else repr(threshold)
 
 
 NO_EXIT = ExitRule(policy="none", thresholds=())

@@ -138,10 +138,17 @@ def _parse_bool(raw: Any) -> bool:
     return text in _TRUE
 
 
+def _parse_number(kind: type[int] | type[float], raw: Any, expected: str) -> float:
+    try:
+        return kind(str(raw))
+    except ValueError:
+        raise ValueError(f"{raw!r} is not {expected}") from None
+
+
 _PARSERS: dict[Any, Callable[[Any], Any]] = {
     bool: _parse_bool,
-    int: lambda raw: int(str(raw)),
-    float: lambda raw: float(str(raw)),
+    int: lambda raw: _parse_number(int, raw, "a whole number"),
+    float: lambda raw: _parse_number(float, raw, "a number"),
     str: str,
     Path: lambda raw: Path(str(raw)),
     Seconds: lambda raw: parse_seconds(str(raw)),

@@ -1,6 +1,7 @@
 """Frozen dataclasses to JSON and back, strictly: an unknown or missing key is an error that names its place."""
 
 import dataclasses
+import reprlib
 import types
 import typing
 from collections.abc import Mapping
@@ -72,5 +73,5 @@ def _read_dataclass(kind: Any, value: dict[str, Any], place: str) -> Any:
 
 def _expect(kind: Any, value: Any, place: str) -> Any:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise BundleError(f"{place} is {value!r}, not {kind.__name__}")
+        raise BundleError(f"{place} is {reprlib.repr(value)}, not {kind.__name__}")
     return value

@@ -10,6 +10,7 @@ Nothing in a bundle is ever unpickled or evaluated.
 
 import hashlib
 import json
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -41,13 +42,16 @@ class Bundle:
         """A few raw samples [N, *shape] and the original module's logits for them [N, K].
 
         Raises:
-            BundleError: The bundle ships none.
+            BundleError: The bundle ships none, or a file that is none.
         """
         path = self.file(REFERENCE)
         if not path.is_file():
             raise BundleError(f"{self.path} ships no {REFERENCE}; rebuild it to be able to verify it")
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays["samples"], arrays["logits"]
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return arrays["samples"], arrays["logits"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{path} holds no samples and logits ({error}); build the bundle again") from error
 
 
 def open_bundle(path: str | Path, *, check: bool = True) -> Bundle:
@@ -65,6 +69,8 @@ def open_bundle(path: str | Path, *, check: bool = True) -> Bundle:
         raise BundleError(f"{location} is larger than {MAX_MANIFEST} bytes: not a manifest")
     try:
         manifest = from_json(Manifest, json.loads(location.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise BundleError(f"{location} cannot be read: {error.strerror or error}") from error
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(
             f"{location} is not JSON ({error}); the bundle is corrupt, fetch or build it again"

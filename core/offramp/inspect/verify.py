@@ -68,7 +68,7 @@ def verify(path: Path) -> Iterator[Check]:
 def _compare_answers(bundle: Bundle, runtime: OnnxRuntime) -> Iterator[Check]:
     try:
         samples, expected_NK = bundle.reference()
-    except (BundleError, OSError, ValueError, KeyError) as error:
+    except BundleError as error:
         yield Check(what="reference answers", passed=False, problem=str(error))
         return
     sample, end = bundle.manifest.sample, bundle.manifest.end

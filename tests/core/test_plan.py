@@ -1,0 +1,77 @@
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from offramp.errors import PlanError
+from offramp.plan import NO_EXIT, ExitRule, Plan, PlanText, parse_plan
+from offramp.records import Revision
+
+thresholds = st.dictionaries(st.integers(0, 9), st.floats(0, 1)).map(lambda found: tuple(sorted(found.items())))
+rules = thresholds.map(lambda pairs: ExitRule(policy="entropy", thresholds=pairs) if pairs else NO_EXIT)
+
+
+@given(rule=rules, split=st.integers(9, 30), codec=st.sampled_from(["none", "affine8+zstd", "jpeg:75"]))
+def test_a_printed_plan_reads_back_to_the_last_digit(rule: ExitRule, split: int, codec: str) -> None:
+    text = parse_plan(str(Plan(split=split, exit=rule, codec=codec)))
+    assert text == PlanText(
+        split=str(split),
+        policy=rule.policy,
+        thresholds=tuple((str(cut), threshold) for cut, threshold in rule.thresholds),
+        codec=codec,
+    )
+
+
+def test_one_threshold_may_stand_for_all_branches() -> None:
+    assert parse_plan("split=3, exit=confidence:0.85") == PlanText(split="3", policy="confidence", threshold=0.85)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_plan_or_a_plan_error(text: str) -> None:
+    with contextlib.suppress(PlanError):
+        assert parse_plan(text).split
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no split"),
+        ("split", "is not a field of a plan"),
+        ("split=", "is not a field of a plan"),
+        ("splt=3", "did you mean 'split'"),
+        ("split=3, exit=confidence:0.5@", "names no branch"),
+        ("split=3, exit=confidence:0.5@1/0.6", "names no branch"),
+    ],
+)
+def test_a_malformed_plan_is_refused_with_the_way_out(text: str, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        parse_plan(text)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan"), float("inf")])
+def test_a_threshold_lies_between_0_and_1(threshold: float) -> None:
+    with pytest.raises(PlanError, match="out of range; give one between 0 and 1"):
+        ExitRule(policy="confidence", thresholds=((1, threshold),))
+
+
+@pytest.mark.parametrize("cuts", [(2, 1), (1, 1)])
+def test_branches_are_met_in_order_each_once(cuts: tuple[int, int]) -> None:
+    with pytest.raises(PlanError, match="met in order, each once"):
+        ExitRule(policy="confidence", thresholds=tuple((cut, 0.5) for cut in cuts))
+
+
+def test_a_branch_past_the_split_would_never_be_reached() -> None:
+    with pytest.raises(PlanError, match=r"branch 3 is past split 2 and would never be reached; .* split at 3"):
+        Plan(split=2, exit=ExitRule(policy="confidence", thresholds=((3, 0.5),)))
+
+
+def test_nothing_is_split_before_the_input() -> None:
+    with pytest.raises(PlanError, match="split -1 lies before the input"):
+        Plan(split=-1)
+
+
+def test_a_revised_plan_is_the_same_plan_of_a_later_revision() -> None:
+    plan = Plan(split=2, codec="affine8")
+    assert plan.revised(Revision(1, 2)) == Plan(split=2, codec="affine8", revision=Revision(1, 2))
+    assert str(Revision(1, 2)) == "1.2"

@@ -38,13 +38,14 @@ class Intake:
         self._finished = self._closed = False
 
     @property
-    def closed(self) -> bool:
-        return self._closed
+    def finished(self) -> bool:
+        """Nothing is taken in any more."""
+        return self._finished
 
     def offer(self, sample: Sample) -> bool:
-        """An arrival that waits for nobody; False when the queue is full, or closed."""
+        """An arrival that waits for nobody; False when the queue is full, or nothing is taken in any more."""
         with self._changed:
-            if self._closed or len(self._offered) + len(self._drawn) >= self.capacity:
+            if self._finished or len(self._offered) + len(self._drawn) >= self.capacity:
                 return False
             self._offered.append(sample)
             self._changed.notify_all()
@@ -92,12 +93,12 @@ class Intake:
                 if self._drawn and self._away < self._window:
                     self._changed.notify_all()
                     return self._drawn.popleft()
-                if self._finished and not (self._away or self._drawn):
+                if self._finished and not (self._away or self._drawn):  # nothing offered either, see above
                     return None
                 self._changed.wait()
 
     def finish(self) -> None:
-        """Nothing more will come in; what waits is still worked on."""
+        """Take nothing more in; what waits is still worked on."""
         with self._changed:
             self._finished = True
             self._changed.notify_all()

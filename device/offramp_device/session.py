@@ -195,7 +195,7 @@ class EdgeSession:
             try:
                 await self._converse()
             except OfframpError as error:
-                reason = str(error)
+                reason = _plainly(str(error))
             except Exception:
                 log.exception("the session with the edge failed; it begins afresh")
                 reason = "the session failed"
@@ -312,3 +312,9 @@ class EdgeSession:
         if message != self._told:
             self._told = message
             self._tell(message)
+
+
+def _plainly(reason: str) -> str:
+    """gRPC's account of a failed connection ends with what the system said: that is what a person needs."""
+    _, failed, why = reason.rpartition("Failed to connect to remote host: ")
+    return why.lower() if failed else reason

@@ -44,7 +44,7 @@ class Worker:
         if self._intake.offer(sample):
             return True
         full = f"the source queue is full ({self._intake.capacity} samples)"
-        self._reject(sample, STOPPING if self._intake.closed else full)
+        self._reject(sample, STOPPING if self._intake.finished else full)
         return False
 
     def refuse(self, sample: Sample, reason: str) -> None:

@@ -1,0 +1,200 @@
+"""The running device: threads, signals, and what is told to people while it works.
+
+source ─► feeder ─► intake ─► worker ─► writer ─► JSON lines
+local programs ──────┘           └────► local programs
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import IO, Any
+
+from offramp.bundle.store import open_bundle
+from offramp.cli import DONE, INTERRUPTED
+from offramp.errors import InputError, SettingsError
+from offramp.records import Result
+from offramp.units import Seconds
+from offramp_device.device import Device
+from offramp_device.feeder import Feeder
+from offramp_device.intake import Intake
+from offramp_device.local import LocalService
+from offramp_device.progress import Progress
+from offramp_device.report import summary_text
+from offramp_device.session import EdgeSession
+from offramp_device.settings import DeviceSettings
+from offramp_device.sources import Source, open_source
+from offramp_device.uplink import LostUplink, Uplink
+from offramp_device.worker import Worker
+from offramp_device.writer import ResultWriter
+
+LOOK = Seconds(0.1)
+"""How often the main thread looks around: for progress, for the end, for a reader who left."""
+
+
+class Daemon:
+    """Runs once. Ctrl-C and SIGTERM stop it: what is under way gets its Result; a second one ends it at once."""
+
+    def __init__(self, settings: DeviceSettings) -> None:
+        self._settings = settings
+        self._stop = threading.Event()
+        self._signal: int | None = None
+        self._progress = Progress(sys.stderr)
+
+    def run(self) -> int:
+        """Until the source ends or a signal comes; returns the exit code.
+
+        Raises:
+            OfframpError: Something could not be started, or the source gave nothing or failed in the middle.
+        """
+        settings = self._settings
+        if settings.bundle is None:
+            raise InputError("there is no bundle to run; give one with --bundle DIR")
+        if settings.source is None and settings.local_address is None:
+            raise InputError("there are no samples; give --source, such as a folder of pictures or camera-digits")
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(self._signals())
+            uplink = self._open_uplink()  # first, so that it connects while the bundle is read
+            opened.callback(uplink.close)
+            bundle = open_bundle(settings.bundle)
+            source = None
+            if settings.source is not None and not settings.listens:
+                source = open_source(settings.source, bundle.manifest)
+            out = opened.enter_context(_open_out(settings))
+            device = opened.enter_context(
+                Device.open(
+                    bundle,
+                    edge=uplink,
+                    plan=settings.plan or self._default_plan(bundle.manifest.branches),
+                    deadline=settings.deadline,
+                    threads=settings.threads,
+                    slowdown=settings.slowdown,
+                    keep_logits=settings.logits,
+                )
+            )
+            writer = ResultWriter(out, bundle.manifest.labels, logits=settings.logits)
+            with writer:
+                feeder = self._work(device, source, writer, uplink, out)
+            self._conclude(writer, device, uplink, out)
+        if feeder is not None and feeder.failure is not None:
+            raise feeder.failure
+        if writer.failure is not None:
+            raise writer.failure
+        return INTERRUPTED if self._signal == signal.SIGINT else DONE
+
+    def _work(
+        self, device: Device, source: Source | None, writer: ResultWriter, uplink: Uplink, out: IO[str]
+    ) -> Feeder | None:
+        settings, clock = self._settings, device.clock
+        intake = Intake(settings.queue, settings.in_flight)
+        local: LocalService | None = None
+
+        def emit(result: Result) -> None:
+            writer.put(result)
+            if local is not None:
+                local.settle(result)
+
+        worker = Worker(device.pipeline, intake, clock, emit)
+        working = threading.Thread(target=worker.run, name="offramp-stages")
+        feeder = feeding = None
+        with contextlib.ExitStack() as opened:
+            if settings.local_address is not None:
+                local = LocalService(settings.local_address, device, worker.arrive, taken=settings.stream)
+                opened.enter_context(local)
+            self._announce(device, local, out)
+            working.start()
+            if source is not None:
+                feeder = Feeder(
+                    source, worker, intake, clock, stream=settings.stream, rate=settings.rate, limit=settings.limit
+                )
+                # A daemon: a source that blocks (a terminal, a camera) must not keep the process from ending.
+                feeding = threading.Thread(target=feeder.run, name="offramp-source", daemon=True)
+                feeding.start()
+            while not self._stop.wait(LOOK) and writer.failure is None:
+                if feeding is not None and not feeding.is_alive():
+                    break
+                self._progress.show(writer.summary, uplink.estimate() if isinstance(uplink, EdgeSession) else None)
+            if feeder is not None:
+                feeder.stop()
+            if self._stop.is_set():
+                worker.stop()
+            else:
+                intake.finish()
+            working.join()
+        self._progress.clear()
+        return feeder
+
+    def _open_uplink(self) -> Uplink:
+        settings = self._settings
+        address = settings.edge_address
+        if address is None:
+            return LostUplink()
+        return EdgeSession(
+            address, tls=settings.tls, max_unanswered=settings.unanswered, tell=self._progress.tell
+        ).open()
+
+    def _default_plan(self, branches: object) -> str | None:
+        # Without an edge the whole network is run: its answers are not degraded ones.
+        if self._settings.edge is not None:
+            return None
+        return "split=end, exit=confidence:0.9" if branches else "split=end"
+
+    def _announce(self, device: Device, local: LocalService | None, out: IO[str]) -> None:
+        settings, tell = self._settings, self._progress.tell
+        tell(f"{device.manifest.name}: {device.plan}")
+        if settings.edge is None and device.plan.split < device.manifest.end:
+            tell("no edge is given: what no branch is sure about gets a degraded answer; --edge HOST:PORT changes that")
+        if settings.slowdown != 1:
+            tell(f"emulating a board {settings.slowdown:g} times slower than this machine: a pause follows every stage")
+        if local is not None:
+            tell(f"local programs may submit samples and plans at {local.address}")
+        if settings.json:
+            event = {
+                "event": "ready",
+                "bundle": device.manifest.model_digest,
+                "plan": str(device.plan),
+                "edge": settings.edge,
+                "local": None if local is None else str(local.address),
+                "emulated_slowdown": settings.slowdown,
+            }
+            print(json.dumps(event), file=out, flush=True)
+
+    def _conclude(self, writer: ResultWriter, device: Device, uplink: Uplink, out: IO[str]) -> None:
+        late, connections = (uplink.late, uplink.connections) if isinstance(uplink, EdgeSession) else (0, 0)
+        record = writer.summary.record(late=late, connections=connections)
+        record["emulated_slowdown"] = self._settings.slowdown
+        if self._settings.json and writer.failure is None:
+            print(json.dumps({"summary": record}), file=out, flush=True)
+        if record["samples"]:
+            self._progress.write(summary_text(record, [cut.name for cut in device.manifest.cuts]))
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        def told(number: int, _frame: Any) -> None:
+            if self._signal is not None:
+                os._exit(INTERRUPTED)  # asked twice: whoever asks means it
+            self._signal = number
+            self._stop.set()
+
+        before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _open_out(settings: DeviceSettings) -> Iterator[IO[str]]:
+    if settings.out is None:
+        yield sys.stdout
+        return
+    try:
+        out = settings.out.open("w", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"--out {settings.out} cannot be written: {error.strerror or error}") from error
+    with out:
+        yield out

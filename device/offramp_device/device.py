@@ -1,0 +1,185 @@
+"""A device inside your own program: a bundle, an edge, a plan, and `infer`."""
+
+import threading
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.store import Bundle, open_bundle
+from offramp.clock import Clock, SystemClock
+from offramp.errors import PlanError
+from offramp.plan import Plan
+from offramp.planning.resolve import default_plan, resolve
+from offramp.records import NO_REVISION, Array, Result, Revision, Sample
+from offramp.runtime.runtime import Runtime
+from offramp.units import Bytes, Seconds
+from offramp_device.admission import MAX_UNANSWERED
+from offramp_device.pipeline import Pipeline
+from offramp_device.route import RouteOpener
+from offramp_device.sources import fit_sample
+from offramp_device.uplink import LostUplink, Uplink
+
+PATIENCE = Seconds(1.0)
+"""How long the edge is waited for when a plan is opened; after that the device begins alone."""
+ALONE = "split=end, exit=confidence:0.9"
+"""What is run, as far as there are branches, when neither a plan nor an edge is given."""
+
+
+class Device:
+    """Answers samples, with the help of an edge where the plan asks it. Safe from several threads.
+
+    with Device.open("bundle/", edge="192.0.2.7:50051", plan="split=3, exit=confidence:0.85") as device:
+        result = device.infer(image)
+
+    `open` with a path and an address does everything; the constructor takes what you have opened yourself.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        runtime: Runtime,
+        uplink: Uplink,
+        plan: Plan,
+        *,
+        deadline: Seconds = Seconds(1.0),
+        keep_logits: bool = True,
+        clock: Clock | None = None,
+    ) -> None:
+        self.manifest = manifest
+        self.clock = clock or SystemClock()
+        self._runtime = runtime
+        self._uplink = uplink
+        self._opener = RouteOpener(manifest, runtime, self.clock)
+        route = self._opener.open(plan)
+        uplink.prepare(route, PATIENCE)
+        self.pipeline = Pipeline(route, uplink, self.clock, deadline=deadline, keep_logits=keep_logits)
+        self._adopting = threading.Lock()
+        self._numbers = count()
+
+    @classmethod
+    def open(
+        cls,
+        bundle: str | Path | Bundle,
+        *,
+        edge: str | Uplink | None = None,
+        plan: str | None = None,
+        deadline: Seconds = Seconds(1.0),
+        threads: int | None = None,
+        slowdown: float = 1.0,
+        keep_logits: bool = True,
+        max_unanswered: Bytes = MAX_UNANSWERED,
+        tell: Callable[[str], None] = lambda _message: None,
+    ) -> "Device":
+        """Open a bundle and connect to an edge; returns when the first sample can go its way.
+
+        Args:
+            bundle: A folder that `offramp build` wrote.
+            edge: HOST:PORT or unix:PATH in plain text, or any uplink (which the device will close); None is no edge.
+            plan: Such as `split=3, exit=confidence:0.85, codec=affine8+zstd`; by default every branch is asked at 0.9.
+            deadline: No answer comes later than this after its sample.
+            threads: Of a model call, 0 for one per core; None leaves the process's pool as it is.
+            slowdown: Emulate a board that many times slower.
+            keep_logits: Every Result carries the logits of its answer.
+            max_unanswered: Bytes that may be on their way to the edge.
+            tell: Takes news of the edge, one line each.
+
+        Raises:
+            BundleError: No bundle there, or a corrupt one.
+            PlanError: The bundle cannot follow the plan.
+            InputError: The edge's address is none.
+        """
+        # Here, because ONNX Runtime takes 0.1 s to import, and a program may only want the values.
+        from offramp.runtime.board import SlowedRuntime
+        from offramp.runtime.onnx_backend import OnnxRuntime, configure_threads
+
+        uplink = _open_uplink(edge, max_unanswered, tell)
+        try:
+            opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+            if threads is not None:
+                configure_threads(threads)
+            clock = SystemClock()
+            runtime: Runtime = OnnxRuntime(opened)
+            if slowdown != 1.0:
+                runtime = SlowedRuntime(runtime, slowdown, clock)
+            chosen = choose_plan(plan, opened.manifest, has_edge=edge is not None)
+            return cls(
+                opened.manifest, runtime, uplink, chosen, deadline=deadline, keep_logits=keep_logits, clock=clock
+            )
+        except BaseException:
+            uplink.close()
+            raise
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that new samples follow."""
+        return self.pipeline.route.plan
+
+    def infer(self, data: Array, *, stream: str = "device", truth: int | None = None) -> Result:
+        """The Result of one sample; it arrives now.
+
+        Raises:
+            DataError: It is not of the shape and dtype that the bundle declares, and no picture that can be resized.
+        """
+        arrival = self.clock.now()
+        fitted = fit_sample(np.asarray(data), self.manifest.sample)
+        sample = Sample(stream=stream, index=next(self._numbers), data=fitted, arrival=arrival, truth=truth)
+        return self.pipeline.infer(sample)
+
+    def adopt(self, plan: str | Plan, revision: Revision = NO_REVISION) -> Plan:
+        """Open another plan, here and at the edge, then let new samples follow it. Returns it resolved.
+
+        Samples go on meanwhile, on the plan before.
+
+        Raises:
+            PlanError: The bundle cannot follow it, or its revision is older than that of the plan in use.
+        """
+        resolved = resolve(plan, self.manifest, revision) if isinstance(plan, str) else plan
+        with self._adopting:
+            in_use = self.plan.revision
+            if resolved.revision != NO_REVISION and resolved.revision < in_use:
+                raise PlanError(f"plan {resolved.revision} is older than {in_use}, which is in use; send a newer one")
+            route = self._opener.open(resolved)
+            self._uplink.prepare(route, PATIENCE)
+            self.pipeline.adopt(route)
+        return resolved
+
+    def close(self) -> None:
+        """End the session with the edge; what is away is answered on the device first."""
+        self._uplink.close()
+        self._runtime.close()
+
+    def __enter__(self) -> "Device":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def choose_plan(text: str | None, manifest: Manifest, *, has_edge: bool) -> Plan:
+    """The plan that was given, or the sensible one.
+
+    Raises:
+        PlanError: The bundle cannot follow it.
+    """
+    if text is not None:
+        return resolve(text, manifest)
+    if has_edge:
+        return default_plan(manifest)
+    return resolve(ALONE if manifest.branches else "split=end", manifest)
+
+
+def _open_uplink(edge: str | Uplink | None, max_unanswered: Bytes, tell: Callable[[str], None]) -> Uplink:
+    if edge is None:
+        return LostUplink()
+    if not isinstance(edge, str):
+        return edge
+    from offramp.wire.address import parse_address
+    from offramp_device.session import EdgeSession
+
+    return EdgeSession(parse_address(edge), max_unanswered=max_unanswered, tell=tell).open()

@@ -1,0 +1,98 @@
+"""What the device can be told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from offramp.errors import SettingsError
+from offramp.settings import setting
+from offramp.units import Bytes, Seconds
+from offramp.wire.address import Address, parse_address
+from offramp.wire.tls import ClientTls
+from offramp_device.admission import MAX_UNANSWERED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSettings:
+    bundle: Path | None = setting(None, "the bundle to run", metavar="DIR")
+    edge: str | None = setting(None, "where the edge is; without one the device answers alone", metavar="HOST:PORT")
+    plan: str | None = setting(
+        None,
+        'such as "split=3, exit=confidence:0.85, codec=affine8+zstd"; default: every branch at 0.9',
+        metavar="PLAN",
+    )
+    source: str | None = setting(None, "where samples come from, see above", metavar="SOURCE")
+    stream: str = setting("device", "name of the stream, in every result", metavar="NAME")
+    rate: float | None = setting(
+        None, "samples that arrive per second; default: as fast as it can", metavar="PER_SECOND"
+    )
+    limit: int | None = setting(None, "stop after so many samples", metavar="N")
+    deadline: Seconds = setting(
+        Seconds(1.0), "an answer that comes later than this after the arrival is none", metavar="TIME"
+    )
+    queue: int = setting(8, "arrivals that may wait for the stages; more are rejected", metavar="N")
+    in_flight: int = setting(4, "samples away at once, when as fast as it can", metavar="N")
+    unanswered: Bytes = setting(MAX_UNANSWERED, "bytes that may be on their way to the edge", metavar="SIZE")
+    threads: int = setting(0, "threads of a model call; 0: one per physical core", metavar="N")
+    slowdown: float = setting(1.0, "emulate a board this many times slower than this machine", metavar="FACTOR")
+    local: str | None = setting(
+        None, "let local programs submit samples and plans: 127.0.0.1:PORT or unix:PATH", metavar="ADDRESS"
+    )
+    out: Path | None = setting(None, "write the results here instead of to standard output", metavar="FILE")
+    json: bool = setting(False, 'also write {"event": "ready"} and {"summary": …} as JSON lines')
+    logits: bool = setting(False, "write the logits of every answer too")
+    tls_ca: Path | None = setting(None, "speak TLS to the edge, and trust this authority (PEM)", metavar="FILE")
+    tls_cert: Path | None = setting(None, "show the edge this certificate (PEM)", metavar="FILE")
+    tls_key: Path | None = setting(None, "its key (PEM)", metavar="FILE")
+    tls_name: str = setting("", "the name in the edge's certificate, when the address has another", metavar="NAME")
+
+    def __post_init__(self) -> None:
+        if self.listens and (self.rate is not None or self.limit is not None):
+            raise SettingsError("local programs decide when samples come, and how many; leave --rate and --limit out")
+        for name in ("limit", "queue", "in_flight", "unanswered"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SettingsError(f"{name} is {value}; give at least 1")
+        if self.rate is not None and not 0 < self.rate < float("inf"):
+            raise SettingsError(
+                f"rate is {self.rate:g}; give samples per second, or leave it out for as fast as it can"
+            )
+        if not 0 < self.deadline < float("inf"):
+            raise SettingsError(f"deadline is {self.deadline:g} s; give a time such as 500ms")
+        if self.threads < 0:
+            raise SettingsError(f"threads is {self.threads}; give a number of threads, or 0 for one per core")
+        if not 1 <= self.slowdown < float("inf"):
+            raise SettingsError(
+                f"slowdown is {self.slowdown:g}; a board can be emulated that is 1 or more times slower"
+            )
+
+    @property
+    def edge_address(self) -> Address | None:
+        return None if self.edge is None else parse_address(self.edge)
+
+    @property
+    def local_address(self) -> Address | None:
+        """Where local programs find it: `--local`, or `--source listen:ADDRESS`."""
+        text = self.local
+        if self.listens:
+            given = (self.source or "").removeprefix("listen:")
+            if text is not None and text != given:
+                raise SettingsError(f"--local {text} and --source listen:{given} name two addresses; give one of them")
+            text = given
+        if text is None:
+            return None
+        address = parse_address(text, listen=True)
+        if not address.is_local:
+            raise SettingsError(
+                f"{text} can be reached from other machines, and whoever reaches it may submit samples and plans; "
+                "give 127.0.0.1:PORT or unix:PATH"
+            )
+        return address
+
+    @property
+    def listens(self) -> bool:
+        """Samples come from local programs alone."""
+        return self.source is not None and self.source.startswith("listen:")
+
+    @property
+    def tls(self) -> ClientTls:
+        return ClientTls(ca=self.tls_ca, cert=self.tls_cert, key=self.tls_key, server_name=self.tls_name)

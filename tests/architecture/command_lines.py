@@ -20,7 +20,21 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 COMMANDS: dict[str, str] = PROJECT["entry-points"][GROUP]
 
-ELSEWHERE = {"cat", "cd", "curl", "docker", "export", "git", "grpcurl", "install", "journalctl", "ls", "sudo", "systemctl", "useradd"}
+ELSEWHERE = {
+    "cat",
+    "cd",
+    "curl",
+    "docker",
+    "export",
+    "git",
+    "grpcurl",
+    "install",
+    "journalctl",
+    "ls",
+    "sudo",
+    "systemctl",
+    "useradd",
+}
 """Programs that are not ours; of their arguments only files of this repository are looked at."""
 
 

@@ -1,7 +1,10 @@
 """What the pages say is there: links, files and commands."""
 
+import ast
 import re
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,20 @@ def test_a_command_that_a_page_gives_is_understood(page: str, line: str) -> None
     assert fault(line) == "", f"{page}: {line}"
 
 
+def programs() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
+            if language == "python":
+                yield page.relative_to(ROOT).as_posix(), block
+
+
+@pytest.mark.parametrize(("page", "program"), list(programs()), ids=lambda part: part if part.endswith(".md") else "")
+def test_python_that_a_page_gives_imports_what_exists(page: str, program: str) -> None:
+    imports = [node for node in ast.walk(ast.parse(program)) if isinstance(node, ast.ImportFrom)]
+    names = [(node.module or "", alias.name) for node in imports for alias in node.names]
+    assert [name for name in names if not is_there(*name)] == []
+
+
 def test_the_first_screen_of_the_readme_has_the_two_commands() -> None:
     screen = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:40])
     assert [command for command in ("make demo", "make test") if command not in screen] == []
@@ -64,6 +81,10 @@ def test_the_first_screen_of_the_readme_has_the_two_commands() -> None:
 )
 def test_a_slip_in_a_command_is_noticed(line: str) -> None:
     assert fault(line) != ""
+
+
+def is_there(module: str, name: str) -> bool:
+    return hasattr(import_module(module), name) or find_spec(f"{module}.{name}") is not None
 
 
 def leads_somewhere(page: Path, target: str) -> bool:

@@ -48,7 +48,7 @@ class Bundle:
         if not path.is_file():
             raise BundleError(f"{self.path} ships no {REFERENCE}; rebuild it to be able to verify it")
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return arrays["samples"], arrays["logits"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise BundleError(f"{path} holds no samples and logits ({error}); build the bundle again") from error

@@ -1,0 +1,1 @@
+"""Replay: the deployed pipeline, admission, link estimate and batcher on a simulated clock, over a tape."""

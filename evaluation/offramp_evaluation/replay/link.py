@@ -1,0 +1,39 @@
+"""The simulated link: first in, first out, at the rate of a trace; then its delay.
+
+carry(bytes) ─► waits for those before it ─► bits over the trace's rate ─► one-way delay ─► arrived
+"""
+
+import math
+from collections.abc import Callable
+
+from offramp.units import Seconds
+from offramp_evaluation.replay.hub import Hub
+from offramp_evaluation.traces.integral import Integral
+from offramp_evaluation.traces.trace import Trace
+
+
+class OneWay:
+    """One direction of a link; several devices may share it."""
+
+    def __init__(self, hub: Hub, trace: Trace) -> None:
+        self._hub = hub
+        self._integral = Integral(trace)
+        self._trace = trace
+        self._constant_delay = float(trace.delay_T[0]) if len(set(trace.delay_T.tolist())) == 1 else None
+        self._free = 0.0
+
+    def carry(self, nbytes: float, arrived: Callable[[], None]) -> None:
+        """Call `arrived` when the last byte is there; never, when the trace ends in an outage."""
+        through = self._integral.finish_one(max(self._hub.now(), self._free), nbytes)
+        self._free = through
+        if math.isfinite(through):
+            self._hub.at(through + self._delay(through), arrived)
+
+    def forget(self) -> None:
+        """What was on its way belonged to a connection that is gone: the link is free from now on."""
+        self._free = self._hub.now()
+
+    def _delay(self, time: float) -> Seconds:
+        if self._constant_delay is not None:
+            return Seconds(self._constant_delay)
+        return Seconds(float(self._trace.delay_at(time)))

@@ -1,0 +1,65 @@
+"""What is replayed: some devices with their plans and arrivals, their link, and the edge that they share."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offramp.bundle.manifest import Manifest
+from offramp.errors import BundleError, SettingsError
+from offramp.measure.profile import Profile
+from offramp.plan import Plan
+from offramp.tape.reader import Tape
+from offramp.units import Seconds
+from offramp_evaluation.traces.trace import Trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanStep:
+    """From this time on, this plan: how a script or a strategy drives a device."""
+
+    time: Seconds
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DeviceScript:
+    """One device of a scenario."""
+
+    name: str
+    rows: NDArray[np.intp]
+    """[M] rows of the tape, in the order of arrival."""
+    arrivals: NDArray[np.float64]
+    """[M] seconds since the start, never falling."""
+    plans: tuple[PlanStep, ...]
+    """The first holds from the start; each is adopted between two samples."""
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scenario:
+    """Everything that a replay depends on: the same scenario gives the same Results, byte for byte."""
+
+    tape: Tape
+    manifest: Manifest
+    devices: tuple[DeviceScript, ...]
+    edge: Profile
+    up: Trace
+    down: Trace
+    shared_link: bool = False
+    """Whether the devices share one link, or each has one of its own that follows the same trace."""
+    deadline: Seconds = Seconds(1.0)
+    queue: int = 8
+    """Samples that may wait for a device's first stage."""
+    edge_queue: int = 256
+    edge_batch: int = 32
+
+    def __post_init__(self) -> None:
+        if self.tape.header.model_digest != self.manifest.model_digest:
+            raise BundleError(
+                f"the tape {self.tape.path} is of model {self.tape.header.model_digest[:12]}, not of the bundle's "
+                f"{self.manifest.model_digest[:12]}; record it again"
+            )
+        for device in self.devices:
+            if len(device.rows) != len(device.arrivals) or not device.plans:
+                raise SettingsError(f"device {device.name} needs one arrival a sample, and at least one plan")

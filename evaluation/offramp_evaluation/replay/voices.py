@@ -1,0 +1,107 @@
+"""A tape in the place of segments and codecs: what they said is looked up, what they cost passes on the clock.
+
+    Sample.data holds the row of the tape ─► TapeSegment.run ─► that row's logits and scores, `cost` seconds later
+
+So the deployed pipeline runs as it is: it cannot tell a tape from a network.
+
+# K classes, S fused scores
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offramp.bundle.manifest import Manifest, SegmentSpec
+from offramp.clock import Clock
+from offramp.errors import PayloadError
+from offramp.measure.profile import NOTHING, Profile
+from offramp.records import Array, Feature
+from offramp.runtime.runtime import SegmentOutputs
+from offramp.tape.reader import Tape
+from offramp.units import Bytes, Seconds
+
+ZEROS = bytes(1 << 20)
+"""A payload's content is of no account here, its length is; slicing this is faster than making bytes."""
+
+
+class TapeRuntime:
+    """Follows `offramp.runtime.runtime.Runtime` for one board."""
+
+    def __init__(self, tape: Tape, manifest: Manifest, profile: Profile, clock: Clock) -> None:
+        self.clock = clock
+        """On which segments and codecs take their time; plans are opened on another one than they are used on."""
+        self._tape = tape
+        self._manifest = manifest
+        self._profile = profile
+        self._segments: dict[tuple[int, int, bool], TapeSegment] = {}
+
+    def open(self, start: int, stop: int, *, branch: bool) -> "TapeSegment":
+        key = (start, stop, branch)
+        if key not in self._segments:
+            self._segments[key] = self._read(self._manifest.segment(start, stop, branch=branch))
+        return self._segments[key]
+
+    def close(self) -> None:
+        self._segments.clear()
+
+    def _read(self, spec: SegmentSpec) -> "TapeSegment":
+        profile, ends = self._profile, spec.stop == self._manifest.end
+        cost = profile.head[spec.stop].beyond(profile.head[spec.start]).median
+        if spec.branch:
+            cost += profile.branch[str(spec.stop)].median
+        logits_N1K = scores_N1S = None
+        if spec.branch or ends:
+            voice = self._tape.final() if ends else self._tape.branch(spec.stop)
+            assert voice.scores_NS is not None  # only tails carry none
+            # Rows with a batch dimension of 1, made once: indexing gives views.
+            logits_N1K, scores_N1S = voice.logits_Nk[:, None, :], voice.scores_NS[:, None, :]
+        return TapeSegment(spec, Seconds(cost), self, ends, logits_N1K, scores_N1S)
+
+
+@dataclass(slots=True, eq=False)
+class TapeSegment:
+    """Follows `offramp.runtime.runtime.Segment`; the feature of a sample is the number of its row."""
+
+    spec: SegmentSpec
+    cost: Seconds
+    host: TapeRuntime
+    ends: bool
+    logits_N1K: NDArray[np.float32] | None
+    scores_N1S: NDArray[np.float32] | None
+
+    def run(self, feature: Feature) -> SegmentOutputs:
+        self.host.clock.sleep(self.cost)
+        left: Feature = () if self.ends else feature
+        if self.logits_N1K is None or self.scores_N1S is None:
+            return SegmentOutputs(left)
+        row = row_of(feature)
+        return SegmentOutputs(left, self.logits_N1K[row], self.scores_N1S[row])
+
+
+class TapeCodec:
+    """Follows `offramp.codecs.codec.Codec`: payloads of the recorded length."""
+
+    def __init__(self, tape: Tape, profile: Profile, host: TapeRuntime, split: int, name: str) -> None:
+        self.name = name
+        self._bytes_N = tape.payload_bytes(split, name)
+        self.max_payload = Bytes(int(self._bytes_N.max()))
+        self._cost = Seconds(profile.encode.get(f"{split}:{name}", NOTHING).median)
+        self._host = host
+
+    def encode(self, feature: Feature) -> bytes:
+        self._host.clock.sleep(self._cost)
+        return ZEROS[: int(self._bytes_N[row_of(feature)])]
+
+    def decode(self, payload: bytes) -> Feature:
+        raise PayloadError(f"{len(payload)} bytes of a replayed payload hold no feature; the edge reads the tape")
+
+
+def row_of(feature: Feature) -> int:
+    """The row of the tape that a replayed feature stands for; a feature of zeros, row 0."""
+    return int(feature[0].flat[0])
+
+
+def row_data(row: int) -> Array:
+    """What a replayed sample carries as its data; the pipeline adds the batch dimension."""
+    return np.int64(row)  # type: ignore[return-value]

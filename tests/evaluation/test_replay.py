@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offramp.planning.resolve import resolve
+from offramp.records import Answered, Result
+from offramp.tape.reader import Tape
+from offramp.units import BitsPerSecond, Seconds
+from offramp_evaluation.replay import arrivals
+from offramp_evaluation.replay.run import replay
+from offramp_evaluation.replay.scenario import DeviceScript, PlanStep, Scenario
+from offramp_evaluation.traces import generate
+from offramp_evaluation.traces.trace import Trace
+from tests.support.manifests import a_manifest
+from tests.support.plans import a_profile
+from tests.support.tapes import write_a_tape
+
+MANIFEST = a_manifest()
+BOARD = a_profile((0.0, 0.010, 0.020, 0.030, 0.040))
+EDGE = a_profile((0.0, 0.0003, 0.0006, 0.0009, 0.0012))
+FAST = generate.constant(BitsPerSecond(20e6), duration=Seconds(1000), delay=Seconds(0.010))
+
+
+@pytest.fixture(scope="module")
+def tape(tmp_path_factory: pytest.TempPathFactory) -> Tape:
+    return write_a_tape(Path(tmp_path_factory.mktemp("tape")) / "seeded.tape", MANIFEST)
+
+
+def a_device(plan: str = "split=2, exit=confidence:0.9", *, name: str = "a", count: int = 200, rate: float = 10.0,
+             later: tuple[tuple[float, str], ...] = ()) -> DeviceScript:  # fmt: skip
+    steps = ((0.0, plan), *later)
+    return DeviceScript(
+        name=name,
+        rows=np.arange(count) % 200,
+        arrivals=arrivals.fixed(rate, count),
+        plans=tuple(PlanStep(time=Seconds(time), plan=resolve(text, MANIFEST)) for time, text in steps),
+        profile=BOARD,
+    )
+
+
+def run(tape: Tape, *devices: DeviceScript, link: Trace = FAST, shared: bool = False) -> list[Result]:
+    return replay(
+        Scenario(tape=tape, manifest=MANIFEST, devices=devices, edge=EDGE, up=link, down=link, shared_link=shared)
+    )
+
+
+def share(results: list[Result], answered: Answered) -> float:
+    return sum(result.answered is answered for result in results) / len(results)
+
+
+def mean_latency(results: list[Result], stream: str) -> float:
+    return float(np.mean([result.latency for result in results if result.stream == stream]))
+
+
+@pytest.mark.parametrize("rate", [1.0, 30.0, 200.0])
+@pytest.mark.parametrize("plan", ["split=0", "split=2, exit=confidence:0.9", "split=1", "split=end"])
+def test_every_sample_gets_exactly_one_result_however_fast_they_come(tape: Tape, plan: str, rate: float) -> None:
+    results = run(tape, a_device(plan, rate=rate))
+    assert sorted((result.stream, result.index) for result in results) == [("a", index) for index in range(200)]
+
+
+def test_the_same_scenario_gives_the_same_results(tape: Tape) -> None:
+    assert [str(result) for result in run(tape, a_device())] == [str(result) for result in run(tape, a_device())]
+
+
+def test_latency_on_an_idle_link_is_the_sum_of_where_the_time_goes(tape: Tape) -> None:
+    result = run(tape, a_device("split=1", count=1))[0]
+    bits = 8 * result.wire_bytes
+    expected = 0.010 + 0.001 + bits / 20e6 + 0.010 + 0.001 + 0.0009 + 0.010
+    assert result.latency == pytest.approx(expected, abs=1e-4)
+
+
+def test_answers_are_those_of_the_tape(tape: Tape) -> None:
+    labels = [result.label for result in sorted(run(tape, a_device("split=1")), key=lambda result: result.index)]
+    assert labels == tape.answer(1, "affine8+zstd").label_N.tolist()
+
+
+def test_a_thin_link_is_answered_by_the_deepest_branch_and_flagged(tape: Tape) -> None:
+    thin = generate.constant(BitsPerSecond(20e3), duration=Seconds(1000), delay=Seconds(0.010))
+    results = run(tape, a_device("split=2, exit=confidence:0.99"), link=thin)
+    degraded = [result for result in results if result.answered is Answered.DEGRADED]
+    assert len(degraded) > 50
+    assert {result.exit for result in degraded} == {2}
+    assert all(result.latency <= 1.0 for result in results if result.label is not None)
+
+
+def test_in_an_outage_the_device_answers_alone_and_offloads_again_afterwards(tape: Tape) -> None:
+    link = generate.step(
+        [(Seconds(5), BitsPerSecond(20e6)), (Seconds(5), BitsPerSecond(0)), (Seconds(100), BitsPerSecond(20e6))],
+        delay=Seconds(0.01),
+    )
+    by_index = {result.index: result for result in run(tape, a_device("split=2"), link=link)}
+    assert {by_index[index].answered for index in range(45)} == {Answered.EDGE}
+    assert {by_index[index].answered for index in range(60, 90)} == {Answered.DEGRADED}
+    assert {by_index[index].answered for index in range(140, 200)} == {Answered.EDGE}
+
+
+def test_a_plan_is_swapped_between_two_samples(tape: Tape) -> None:
+    results = run(tape, a_device("split=end", later=((5.05, "split=0"),)))
+    answered = [result.answered for result in sorted(results, key=lambda result: result.index)]
+    assert answered == [Answered.DEVICE] * 51 + [Answered.EDGE] * 149
+
+
+def test_devices_that_share_a_thin_link_wait_for_each_other(tape: Tape) -> None:
+    link = generate.constant(BitsPerSecond(400e3), duration=Seconds(1000), delay=Seconds(0.001))
+    pair = (a_device("split=1", name="a"), a_device("split=1", name="b"))
+    alone, together = run(tape, *pair, link=link), run(tape, *pair, link=link, shared=True)
+    # Both arrive at the same moment; b's payload goes after a's, which takes the link for so long:
+    transmit = 8 * np.mean([result.wire_bytes for result in alone]) / 400e3
+    waited = mean_latency(together, "b") - mean_latency(alone, "b")
+    assert waited == pytest.approx(transmit, rel=0.1)
+
+
+def test_a_device_that_cannot_keep_up_rejects_what_does_not_fit_its_queue(tape: Tape) -> None:
+    results = run(tape, a_device("split=end", rate=50.0))
+    assert share(results, Answered.REJECTED) == pytest.approx(0.5, abs=0.1)
+    assert max(result.latency for result in results if result.label is not None) < 9.5 * 0.040
+
+
+def test_random_arrivals_come_at_their_rate() -> None:
+    assert arrivals.poisson(10.0, 10_000, seed=1)[-1] == pytest.approx(1000, rel=0.05)

@@ -18,7 +18,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Building:
     """`built(name, request)`: its bundle with the chosen cuts, and branches on the first and the last inner one."""
 
     @cache
-    def once(name: str, request: str = "all") -> Built:
+    def once(name: str, request: str) -> Built:
         return build(tmp_path_factory.mktemp("bundles") / "bundle", name, request)
 
-    return once
+    return lambda name, request="all": once(name, request)

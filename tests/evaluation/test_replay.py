@@ -3,13 +3,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from offramp.measure.link import LinkEstimate
+from offramp.plan import Plan
 from offramp.planning.resolve import resolve
 from offramp.records import Answered, Result
 from offramp.tape.reader import Tape
 from offramp.units import BitsPerSecond, Seconds
 from offramp_evaluation.replay import arrivals
+from offramp_evaluation.replay.drivers import Driver, Fixed
 from offramp_evaluation.replay.run import replay
-from offramp_evaluation.replay.scenario import DeviceScript, PlanStep, Scenario
+from offramp_evaluation.replay.scenario import DeviceScript, Scenario
 from offramp_evaluation.traces import generate
 from offramp_evaluation.traces.trace import Trace
 from tests.support.manifests import a_manifest
@@ -27,14 +30,31 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> Tape:
     return write_a_tape(Path(tmp_path_factory.mktemp("tape")) / "seeded.tape", MANIFEST)
 
 
-def a_device(plan: str = "split=2, exit=confidence:0.9", *, name: str = "a", count: int = 200, rate: float = 10.0,
-             later: tuple[tuple[float, str], ...] = ()) -> DeviceScript:  # fmt: skip
-    steps = ((0.0, plan), *later)
+class Script:
+    """A driver that follows a timetable."""
+
+    period = Seconds(0.05)
+
+    def __init__(self, *steps: tuple[float, str]) -> None:
+        self._steps = [(time, resolve(text, MANIFEST)) for time, text in steps]
+
+    def choose(self, now: Seconds, link: LinkEstimate | None) -> Plan:
+        return [plan for time, plan in self._steps if time <= now + 1e-9][-1]
+
+
+def a_device(
+    plan: str = "split=2, exit=confidence:0.9",
+    *,
+    name: str = "a",
+    count: int = 200,
+    rate: float = 10.0,
+    driver: Driver | None = None,
+) -> DeviceScript:
     return DeviceScript(
         name=name,
         rows=np.arange(count) % 200,
         arrivals=arrivals.fixed(rate, count),
-        plans=tuple(PlanStep(time=Seconds(time), plan=resolve(text, MANIFEST)) for time, text in steps),
+        driver=driver or Fixed(resolve(plan, MANIFEST)),
         profile=BOARD,
     )
 
@@ -97,7 +117,7 @@ def test_in_an_outage_the_device_answers_alone_and_offloads_again_afterwards(tap
 
 
 def test_a_plan_is_swapped_between_two_samples(tape: Tape) -> None:
-    results = run(tape, a_device("split=end", later=((5.05, "split=0"),)))
+    results = run(tape, a_device(driver=Script((0.0, "split=end"), (5.05, "split=0"))))
     answered = [result.answered for result in sorted(results, key=lambda result: result.index)]
     assert answered == [Answered.DEVICE] * 51 + [Answered.EDGE] * 149
 

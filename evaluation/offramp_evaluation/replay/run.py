@@ -4,10 +4,11 @@ from functools import partial
 
 from offramp.bundle.manifest import Manifest
 from offramp.clock import ManualClock
+from offramp.plan import Plan
 from offramp.records import Result, Sample
 from offramp.units import Seconds
 from offramp_device.pipeline import Pipeline
-from offramp_device.route import RouteOpener
+from offramp_device.route import Route, RouteOpener
 from offramp_device.worker import Worker
 from offramp_evaluation.replay.board import HubIntake
 from offramp_evaluation.replay.edge import SimulatedEdge
@@ -54,22 +55,23 @@ class _Board:
         self._hub = hub
         self._scenario = scenario
         self._script = script
-        # Plans were opened before the first sample came: on a clock of their own.
-        clock = ManualClock()
-        self._runtime = TapeRuntime(scenario.tape, scenario.manifest, script.profile, clock)
-        self._opener = RouteOpener(scenario.manifest, self._runtime, clock, self._codec)
+        self._aside = ManualClock()
+        self._runtime = TapeRuntime(scenario.tape, scenario.manifest, script.profile, self._aside)
+        self._opener = RouteOpener(scenario.manifest, self._runtime, self._aside, self._codec)
+        self._routes: dict[Plan, Route] = {}
         self._uplink = SimulatedUplink(hub, way, scenario.manifest, until=until)
         self._intake = HubIntake(scenario.queue)
         self._results = results
 
     def start(self) -> None:
         """Plan everything that happens to this device by itself."""
-        routes = [(step.time, self._opener.open(step.plan)) for step in self._script.plans]
-        self._runtime.clock = self._hub
-        pipeline = Pipeline(routes[0][1], self._uplink, self._hub, deadline=self._scenario.deadline)
+        driver = self._script.driver
+        pipeline = Pipeline(
+            self._route(driver.choose(Seconds(0.0), None)), self._uplink, self._hub, deadline=self._scenario.deadline
+        )
         worker = Worker(pipeline, self._intake, self._hub, self._results.append)
-        for time, route in routes[1:]:
-            self._hub.at(time, partial(pipeline.adopt, route))
+        if driver.period is not None:
+            self._hub.at(driver.period, partial(self._choose, pipeline, driver.period))
         truth = self._scenario.tape.truth_N
         entering = zip(self._script.rows.tolist(), self._script.arrivals.tolist(), strict=True)
         for index, (row, arrival) in enumerate(entering):
@@ -83,6 +85,21 @@ class _Board:
             self._hub.at(arrival, partial(worker.arrive, sample))
         self._uplink.start()
         self._hub.work(partial(self._intake.serve, self._hub, worker))
+
+    def _choose(self, pipeline: Pipeline, period: Seconds) -> None:
+        plan = self._script.driver.choose(self._hub.now(), self._uplink.estimate())
+        if plan != pipeline.route.plan:
+            pipeline.adopt(self._route(plan))
+        if self._hub.now() < self._script.arrivals[-1]:
+            self._hub.at(self._hub.now() + period, partial(self._choose, pipeline, period))
+
+    def _route(self, plan: Plan) -> Route:
+        """Opened aside, as a device does while it goes on with the plan that it has: at no simulated time."""
+        if plan not in self._routes:
+            self._runtime.clock = self._aside
+            self._routes[plan] = self._opener.open(plan)
+            self._runtime.clock = self._hub
+        return self._routes[plan]
 
     def _codec(self, name: str, _manifest: Manifest, split: int) -> TapeCodec:
         return TapeCodec(self._scenario.tape, self._script.profile, self._runtime, split, name)

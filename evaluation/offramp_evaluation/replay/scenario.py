@@ -8,18 +8,10 @@ from numpy.typing import NDArray
 from offramp.bundle.manifest import Manifest
 from offramp.errors import BundleError, SettingsError
 from offramp.measure.profile import Profile
-from offramp.plan import Plan
 from offramp.tape.reader import Tape
 from offramp.units import Seconds
+from offramp_evaluation.replay.drivers import Driver
 from offramp_evaluation.traces.trace import Trace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanStep:
-    """From this time on, this plan: how a script or a strategy drives a device."""
-
-    time: Seconds
-    plan: Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,8 +23,7 @@ class DeviceScript:
     """[M] rows of the tape, in the order of arrival."""
     arrivals: NDArray[np.float64]
     """[M] seconds since the start, never falling."""
-    plans: tuple[PlanStep, ...]
-    """The first holds from the start; each is adopted between two samples."""
+    driver: Driver
     profile: Profile
 
 
@@ -61,5 +52,8 @@ class Scenario:
                 f"{self.manifest.model_digest[:12]}; record it again"
             )
         for device in self.devices:
-            if len(device.rows) != len(device.arrivals) or not device.plans:
-                raise SettingsError(f"device {device.name} needs one arrival a sample, and at least one plan")
+            if len(device.rows) != len(device.arrivals) or not len(device.rows):
+                raise SettingsError(
+                    f"device {device.name} has {len(device.rows)} samples and {len(device.arrivals)} arrivals; give "
+                    f"each sample one, and at least one sample"
+                )

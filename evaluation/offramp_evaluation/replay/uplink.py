@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from offramp.bundle.manifest import Manifest
 from offramp.errors import OfframpError
-from offramp.measure.link import LinkEstimator
+from offramp.measure.link import LinkEstimate, LinkEstimator
 from offramp.records import Answer
 from offramp.units import Bytes, Seconds
 from offramp.wire.channels import FIRST_BACKOFF, LAST_BACKOFF
@@ -58,6 +58,9 @@ class SimulatedUplink:
     @property
     def late(self) -> int:
         return self._ledger.late
+
+    def estimate(self) -> LinkEstimate | None:
+        return self._ledger.link.estimate(self._hub.now())
 
     def start(self) -> None:
         """Connected from the beginning, as a device is that has been running for a while."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from offramp.codecs.catalog import open_codec
 from offramp.errors import PayloadError
@@ -91,6 +92,18 @@ def test_an_animation_is_refused() -> None:
     frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:])
     with pytest.raises(PayloadError, match="not a plain WebP image"):
         open_codec("webp:80", COLOUR, 0).decode(buffer.getvalue())
+
+
+def test_a_progressive_jpeg_is_refused() -> None:
+    with pytest.raises(PayloadError, match="a progressive JPEG; only baseline is expected"):
+        open_codec("jpeg:75", COLOUR, 0).decode(a_file("JPEG", progressive=True))
+
+
+def test_a_png_that_carries_more_than_pixels_is_refused() -> None:
+    text = PngInfo()
+    text.add_text("bomb", "0" * 500_000, zip=True)
+    with pytest.raises(PayloadError, match=r"a chunk b'zTXt' where only pixels are expected"):
+        open_codec("png", COLOUR, 0).decode(a_file("PNG", pnginfo=text))
 
 
 def test_a_higher_quality_costs_more_and_errs_less() -> None:

@@ -28,7 +28,7 @@ def main() -> int:
     bundle = str(shipped_bundle())
     with an_edge("--bundle", bundle, "--threads", "1", pinned=arguments.pin) as edge:
         command = [sys.executable, "-m", "offramp.cli", "device", "--bundle", bundle, "--edge", str(edge), "--json"]
-        command += ["--source", "camera-digits:test", "--rate", str(RATE), "--limit", str(FRAMES), "--threads", "1"]
+        command += ["--source", "camera-digits", "--rate", str(RATE), "--limit", str(FRAMES), "--threads", "1"]
         command += ["--plan", arguments.plan] if arguments.plan else []
         starts = [start(command) for _ in range(2 if arguments.quick else STARTS)]
     seconds, megabytes = (median(values) for values in zip(*starts, strict=True))

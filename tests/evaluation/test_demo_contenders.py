@@ -69,9 +69,13 @@ def test_a_larger_acceptable_loss_admits_cheaper_plans() -> None:
     assert lax["Offramp"].plans[3] == cheap.plan()
 
 
-def test_a_bundle_without_a_kind_of_candidate_is_refused() -> None:
-    with pytest.raises(PlanError, match="no candidate with a JPEG input"):
-        contenders(WHOLE, SPLIT)
+def test_without_a_jpeg_among_the_candidates_the_usual_one_is_the_baseline() -> None:
+    assert contenders(WHOLE, SPLIT)["edge only"].plans == (Plan(split=0, codec="jpeg:90"),) * 5
+
+
+def test_a_bundle_without_a_baseline_is_refused() -> None:
+    with pytest.raises(PlanError, match="no candidate without exits"):
+        contenders(WHOLE, JPEG, EXITS)
 
 
 def test_plans_carry_no_revision_of_their_own() -> None:

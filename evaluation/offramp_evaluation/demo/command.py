@@ -1,13 +1,17 @@
 """`offramp demo`: the whole road on one machine, over a link that gets worse, breaks and comes back."""
 
 import argparse
+import signal
 from pathlib import Path
+from typing import NoReturn
 
 from offramp.cli import DONE
 from offramp.errors import InputError
 
 SLOWDOWN = 30.0
 """A board on which the demo's network takes about as long as it does on a microcontroller-class Linux board."""
+
+LIMITS = {"seconds": (0.5, 600.0), "rate": (0.5, 100.0), "slowdown": (1.0, 10_000.0), "drop": (0.0, 1.0)}
 
 
 class Demo:
@@ -41,12 +45,17 @@ class Demo:
         # Here and not at the top: `offramp --help` imports this module, too.
         from offramp_evaluation.demo.show import show
 
-        if args.slowdown < 1:
-            raise InputError(
-                f"--slowdown {args.slowdown:g} would make the board faster than this machine; give 1 or more"
-            )
+        for name, (low, high) in LIMITS.items():
+            if not low <= (value := getattr(args, name)) <= high:
+                raise InputError(f"--{name} {value:g} makes no demo; give {low:g} to {high:g}")
+        # Told to end, it ends as with Ctrl-C: its children go with it.
+        signal.signal(signal.SIGTERM, _interrupt)
         show(args)
         return DONE
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 DEMO = Demo()

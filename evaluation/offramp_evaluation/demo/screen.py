@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -21,8 +22,6 @@ from offramp_evaluation.demo.tally import Outcome, summarise
 
 LAST = 6
 """Answers that are shown one by one."""
-FRESH = 20
-"""Answers over which the moving latency is taken."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,7 +32,7 @@ class Run:
     script: Script
     phase: int = 0
     by_phase: dict[int, list[Outcome]] = field(default_factory=dict)
-    last: deque[Outcome] = field(default_factory=lambda: deque(maxlen=FRESH))
+    last: deque[Outcome] = field(default_factory=lambda: deque(maxlen=LAST))
     seen: int = 0
 
     def add(self, outcome: Outcome) -> None:
@@ -122,7 +121,8 @@ def _panel(run: Run, title: str, labels: Sequence[str]) -> RenderableType:
         ("\nplan  ", "dim"),
         str(run.contender.plans[run.phase]),
     )
-    bar = ProgressBar(total=run.script.frames, completed=run.seen, width=92)
+    # Padding ends the line, which a bar alone does not.
+    bar = Padding(ProgressBar(total=run.script.frames, completed=run.seen, width=92), (1, 0))
     inner = Group(Text(run.contender.about, style="italic"), now, bar, _phases(run), Text(), _answers(run, labels))
     return Panel(inner, title=title, title_align="left", width=98)
 
@@ -159,7 +159,7 @@ def _cells(outcomes: list[Outcome]) -> list[str]:
 
 def _answers(run: Run, labels: Sequence[str]) -> Text:
     text = Text()
-    for outcome in list(run.last)[-LAST:]:
+    for outcome in run.last:
         said = "–" if outcome.label is None else labels[outcome.label]
         text.append(f"frame {outcome.index:4}  ", style="dim")
         text.append(f"{said:>9} ", style="bold")

@@ -19,8 +19,7 @@ from offramp.data.camera import camera_frames
 from offramp.data.dataset import Part
 from offramp.errors import InputError
 from offramp.measure.profile import Profile, measure_profile
-from offramp.planning.attach import candidate_codecs
-from offramp.planning.candidates import read_candidates
+from offramp.planning.candidates import Candidates, read_candidates
 from offramp.planning.cost import CostModel
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp.runtime.threads import configure_threads
@@ -48,15 +47,15 @@ def show(args: argparse.Namespace) -> None:
     clock = SystemClock()
     script = Script(seconds=Seconds(args.seconds), rate=args.rate)
     bundle = open_bundle(args.bundle or shipped_bundle())
-    board = Board(bundle=bundle.path, source=f"camera-digits:test?seed={args.seed}", slowdown=args.slowdown)
-    console = Console(width=None if Console().width <= WIDTH else WIDTH, highlight=False)
+    board = Board(bundle=bundle.path, source=f"camera-digits:{args.seed}", slowdown=args.slowdown)
+    console = _console()
     if args.json is not None and not args.json.parent.is_dir():
         raise InputError(f"the record cannot be written to {args.json}: its folder does not exist; create it first")
 
     with _screen(console, bundle, plain=args.plain) as screen:
         screen.say("measuring what every stage, branch and codec costs on this machine …")
-        profile = _measure(bundle, board, clock)
         candidates = read_candidates(bundle)
+        profile = _measure(bundle, candidates, board, clock)
         cost = CostModel(candidates, device=profile.slowed(board.slowdown), edge=profile)
         contenders = Chooser(candidates, cost, script, args.drop).contenders()
         with Road(board, script.phases[0].link, clock) as road:
@@ -72,22 +71,34 @@ def shipped_bundle() -> Path:
     return Path(str(resources.files("offramp_evaluation") / SHIPPED))
 
 
+def _console() -> Console:
+    console = Console(highlight=False)
+    # Where nobody says how wide it is (a pipe, a log) rich assumes 80; the table needs a little more.
+    console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
+    return console
+
+
 def _screen(console: Console, bundle: Bundle, *, plain: bool) -> Screen:
     if plain or not console.is_terminal:
         return PlainScreen(console)
     return LiveScreen(console, bundle.manifest.labels)
 
 
-def _measure(bundle: Bundle, board: Board, clock: Clock) -> Profile:
+def _measure(bundle: Bundle, candidates: Candidates, board: Board, clock: Clock) -> Profile:
     configure_threads(board.threads)
     samples = np.stack([frame.image for frame in islice(camera_frames(Part.CALIBRATION), FRAMES)])
     # All stay open: heads, branches and tails, for every cut.
     runtime = OnnxRuntime(bundle, capacity=3 * len(bundle.manifest.cuts))
     try:
-        codecs = candidate_codecs(bundle.manifest)
-        return measure_profile(bundle, runtime, samples, codecs, threads=board.threads, clock=clock)
+        return measure_profile(bundle, runtime, samples, _codecs(candidates), threads=board.threads, clock=clock)
     finally:
         runtime.close()
+
+
+def _codecs(candidates: Candidates) -> dict[int, list[str]]:
+    """By split, those that some candidate uses."""
+    used = sorted({(item.split, item.codec) for item in candidates.candidates if item.codec != "none"})
+    return {split: [codec for at, codec in used if at == split] for split, _ in used}
 
 
 def _conditions(args: argparse.Namespace, bundle: Bundle, profile: Profile) -> Mapping[str, Any]:

@@ -34,7 +34,7 @@ class Base:
     parameters: tuple[str, ...] = ()
     """Some of those that it takes, to show and to test; none at all when it takes none."""
     entropy: bool = True
-    """Whether an entropy stage may follow; what is compressed already has none."""
+    """Whether an entropy stage may follow; only where packed sizes are exact, and the rest is compressed anyway."""
 
 
 BASES: Catalogue[Base] = Catalogue(

@@ -10,6 +10,7 @@ class Stacked:
     """feature ─► pack ─► compress ─► payload; payload ─► decompress ─► unpack ─► feature."""
 
     def __init__(self, name: str, packer: Packer, entropy: Zstd | None) -> None:
+        assert entropy is None or packer.exact, "an entropy stage checks the size that its packer announces"
         self.name = name
         self._packer = packer
         self._entropy = entropy
@@ -29,5 +30,5 @@ class Stacked:
                 "or of another plan"
             )
         if self._entropy is not None:
-            payload = self._entropy.decompress(payload, largest=self._packer.max_packed, exact=self._packer.exact)
+            payload = self._entropy.decompress(payload, size=self._packer.max_packed)
         return self._packer.unpack(payload)

@@ -37,8 +37,8 @@ class Zstd:
     def compress(self, data: bytes | memoryview) -> bytes:
         return self._thread.compressor.compress(data)
 
-    def decompress(self, frame: bytes, *, largest: int, exact: bool) -> bytes:
-        """What the frame says, of exactly (or at most) `largest` bytes.
+    def decompress(self, frame: bytes, *, size: int) -> bytes:
+        """What the frame says, of exactly `size` bytes.
 
         Raises:
             PayloadError: Not a whole frame and nothing else, or one that declares another size.
@@ -47,14 +47,14 @@ class Zstd:
         try:
             # Before memory is taken: a bomb declares what it will become, or refuses to say (-1).
             declared = zstandard.frame_content_size(frame)
-            if declared < 0 or declared > largest or (exact and declared != largest):
+            if declared != size:
                 said = "no size" if declared < 0 else f"{declared} bytes"
-                raise PayloadError(f"a zstd frame declares {said} where {largest} are expected")
-            data = self._thread.decompressor.decompress(frame, max_output_size=declared, allow_extra_data=False)
+                raise PayloadError(f"a zstd frame declares {said} where {size} are expected")
+            data = self._thread.decompressor.decompress(frame, max_output_size=size, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise PayloadError(f"not a zstd frame: {error}") from error
-        if len(data) != declared:
-            raise PayloadError(f"a zstd frame declares {declared} bytes and holds {len(data)}")
+        if len(data) != size:
+            raise PayloadError(f"a zstd frame declares {size} bytes and holds {len(data)}")
         return data
 
 

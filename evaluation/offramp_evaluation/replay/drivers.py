@@ -23,8 +23,10 @@ PERIOD = Seconds(1.0)
 class Driver(Protocol):
     """Follows the device through a replay."""
 
-    period: Seconds | None
-    """How often it is asked; None: once, at the start."""
+    @property
+    def period(self) -> Seconds | None:
+        """How often it is asked; None: once, at the start."""
+        ...
 
     def choose(self, now: Seconds, link: LinkEstimate | None) -> Plan:
         """The plan from `now` on; `link` is what the device believes, None before it knows anything."""

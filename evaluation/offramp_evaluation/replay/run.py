@@ -1,11 +1,12 @@
 """Replays a scenario sample by sample: an exact event simulation of everything but the processors' noise."""
 
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from offramp.bundle.manifest import Manifest
 from offramp.clock import ManualClock
 from offramp.plan import Plan
-from offramp.records import Result, Sample
+from offramp.records import Result, Revision, Sample
 from offramp.units import Seconds
 from offramp_device.pipeline import Pipeline
 from offramp_device.route import Route, RouteOpener
@@ -22,9 +23,23 @@ TAIL = Seconds(30.0)
 """Simulated time after the last arrival for which connections are kept up."""
 
 
-def replay(scenario: Scenario) -> list[Result]:
-    """Every sample's Result, in the order in which they came to be."""
-    hub, results = Hub(), list[Result]()
+@dataclass(slots=True)
+class Replayed:
+    """What became of a scenario."""
+
+    results: list[Result] = field(default_factory=list)
+    """Every sample's, in the order in which they came to be."""
+    plans: dict[Revision, Plan] = field(default_factory=dict)
+    """By the revision that each Result carries: those that were in force, in the order of their adoption."""
+    edge_seconds: Seconds = Seconds(0.0)
+    """That the edge worked."""
+    late: int = 0
+    """Answers that came after their flight was given up."""
+
+
+def replay(scenario: Scenario) -> Replayed:
+    """Run it from the first arrival to the last Result."""
+    hub, done = Hub(), Replayed()
     edge = SimulatedEdge(
         hub,
         scenario.tape,
@@ -35,11 +50,14 @@ def replay(scenario: Scenario) -> list[Result]:
     )
     until = Seconds(max(float(device.arrivals[-1]) for device in scenario.devices) + TAIL)
     shared = _way(hub, scenario, edge)
+    uplinks = []
     for device in scenario.devices:
         way = shared if scenario.shared_link else _way(hub, scenario, edge)
-        _Board(hub, scenario, device, way, until, results).start()
+        uplinks.append(SimulatedUplink(hub, way, scenario.manifest, until=until))
+        _Board(hub, scenario, device, uplinks[-1], done).start()
     hub.run()
-    return results
+    done.edge_seconds, done.late = edge.busy_seconds, sum(uplink.late for uplink in uplinks)
+    return done
 
 
 def _way(hub: Hub, scenario: Scenario, edge: SimulatedEdge) -> Way:
@@ -50,26 +68,26 @@ class _Board:
     """One device: its routes over the tape, its uplink, its worker."""
 
     def __init__(
-        self, hub: Hub, scenario: Scenario, script: DeviceScript, way: Way, until: Seconds, results: list[Result]
+        self, hub: Hub, scenario: Scenario, script: DeviceScript, uplink: SimulatedUplink, done: Replayed
     ) -> None:
         self._hub = hub
         self._scenario = scenario
         self._script = script
+        self._uplink = uplink
+        self._done = done
         self._aside = ManualClock()
         self._runtime = TapeRuntime(scenario.tape, scenario.manifest, script.profile, self._aside)
         self._opener = RouteOpener(scenario.manifest, self._runtime, self._aside, self._codec)
         self._routes: dict[Plan, Route] = {}
-        self._uplink = SimulatedUplink(hub, way, scenario.manifest, until=until)
         self._intake = HubIntake(scenario.queue)
-        self._results = results
+        self._plan: Plan | None = None
 
     def start(self) -> None:
         """Plan everything that happens to this device by itself."""
-        driver = self._script.driver
-        pipeline = Pipeline(
-            self._route(driver.choose(Seconds(0.0), None)), self._uplink, self._hub, deadline=self._scenario.deadline
-        )
-        worker = Worker(pipeline, self._intake, self._hub, self._results.append)
+        driver, deadline = self._script.driver, self._scenario.deadline
+        first = driver.choose(Seconds(0.0), None)
+        pipeline = Pipeline(self._route(first), self._uplink, self._hub, deadline=deadline)
+        worker = Worker(pipeline, self._intake, self._hub, self._done.results.append)
         if driver.period is not None:
             self._hub.at(driver.period, partial(self._choose, pipeline, driver.period))
         truth = self._scenario.tape.truth_N
@@ -88,7 +106,7 @@ class _Board:
 
     def _choose(self, pipeline: Pipeline, period: Seconds) -> None:
         plan = self._script.driver.choose(self._hub.now(), self._uplink.estimate())
-        if plan != pipeline.route.plan:
+        if plan != self._plan:
             pipeline.adopt(self._route(plan))
         if self._hub.now() < self._script.arrivals[-1]:
             self._hub.at(self._hub.now() + period, partial(self._choose, pipeline, period))
@@ -99,7 +117,10 @@ class _Board:
             self._runtime.clock = self._aside
             self._routes[plan] = self._opener.open(plan)
             self._runtime.clock = self._hub
-        return self._routes[plan]
+        self._plan = plan
+        revised = plan.revised(Revision(1, len(self._done.plans) + 1))
+        self._done.plans[revised.revision] = plan
+        return replace(self._routes[plan], plan=revised)
 
     def _codec(self, name: str, _manifest: Manifest, split: int) -> TapeCodec:
         return TapeCodec(self._scenario.tape, self._script.profile, self._runtime, split, name)

@@ -1,4 +1,4 @@
-"""A trace as the schedule that the user-space shaper follows."""
+"""A trace as the schedule that the user-space shaper follows, and back."""
 
 import math
 
@@ -48,6 +48,22 @@ def to_link_steps(up: Trace, down: Trace | None = None, *, lasting: Seconds | No
         else:
             steps.append((Seconds(stop - start), link))
     return Schedule(steps=(*steps[:-1], (Seconds(math.inf), steps[-1][1])))
+
+
+ANY_RATE = 100e9
+"""Bits per second of a link without a rate: far above what any host writes."""
+
+
+def from_schedule(name: str, schedule: Schedule) -> tuple[Trace, Trace]:
+    """The same link as traces, up and down; the last step holds for ever."""
+    starts = [start for start, _ in schedule.changes()]
+    links = [link for _, link in schedule.changes()]
+    delay = [link.delay for link in links]
+    up, down = (
+        Trace.of(name, starts, [min(rate, ANY_RATE) for rate in rates], duration=starts[-1] + 1.0, delay=delay)
+        for rates in ([link.up for link in links], [link.down for link in links])
+    )
+    return up, down
 
 
 def _starts(trace: Trace, end: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -1,0 +1,20 @@
+"""A profile of this machine, for a replay that was given none."""
+
+from offramp.bundle.store import Bundle
+from offramp.clock import SystemClock
+from offramp.codecs.catalog import codec_names
+from offramp.measure.profile import Profile, measure_profile
+from offramp.planning.attach import candidate_codecs
+from offramp.runtime.onnx_backend import OnnxRuntime
+from offramp.runtime.threads import configure_threads
+
+
+def profile_here(bundle: Bundle, *, threads: int = 1) -> Profile:
+    """Time the bundle's segments, and every codec that a candidate or a catalogue names."""
+    configure_threads(threads)
+    samples, _ = bundle.reference()
+    manifest = bundle.manifest
+    chosen = candidate_codecs(manifest)
+    codecs = {split: sorted({*chosen[split], *codec_names(manifest, split)}) for split in range(manifest.end)}
+    runtime = OnnxRuntime(bundle, capacity=len(manifest.segments))
+    return measure_profile(bundle, runtime, samples, codecs, threads=threads, clock=SystemClock())

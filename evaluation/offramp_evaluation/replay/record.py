@@ -1,0 +1,165 @@
+"""One replay is one record: what went in, each row's numbers, who beat whom; metadata of the run apart.
+
+    record.json      inputs, rows, comparisons, run
+    samples.parquet  every sample of every row
+
+The same inputs and seed give the same record byte for byte, `run` apart.
+"""
+
+import json
+import math
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from offramp import __version__
+from offramp.bundle.jsonform import to_json
+from offramp.errors import MissingExtraError
+from offramp.measure.profile import describe_host
+from offramp_evaluation.metrics.comparison import Comparison, compare
+from offramp_evaluation.metrics.outcomes import ANSWERED, Outcomes
+from offramp_evaluation.metrics.summary import Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Row:
+    """One contestant's run."""
+
+    name: str
+    about: str
+    deployable: bool
+    plans: Mapping[str, int]
+    """Text of each plan that was followed, and how many samples started under it."""
+    plan_changes: int
+    macs: float
+    """Multiply-accumulates executed on the device, mean over all samples, branches included."""
+    edge_seconds: float
+    """That the edge worked, in all."""
+    late: int
+    """Answers that came after they were given up."""
+    outcomes: Outcomes
+    summary: Summary
+
+
+def record_of(rows: Sequence[Row], inputs: Mapping[str, Any], *, against: str, block: int) -> dict[str, Any]:
+    """The record without its `run`.
+
+    Latencies are compared with those of the row `against`, sample by sample, what was rejected counted at the deadline;
+    blocks of `block` neighbouring samples are the units, since neighbours share the link.
+    """
+    reference = next(row for row in rows if row.name == against)
+    return {
+        "kind": "replay",
+        "simulated": True,
+        "inputs": dict(inputs),
+        "rows": [_row(row) for row in rows],
+        "comparisons": [
+            {"first": against, "second": row.name, "latency": _finite(to_json(_compare(reference, row, inputs, block)))}
+            for row in rows
+            if row is not reference
+        ],
+    }
+
+
+def run_metadata(started: str, seconds: float) -> dict[str, Any]:
+    """What may differ between two runs of the same inputs."""
+    return {
+        "started": started,
+        "seconds": round(seconds, 3),
+        "offramp": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": describe_host(),
+    }
+
+
+def write_record(record: Mapping[str, Any], rows: Sequence[Row], folder: Path) -> None:
+    """
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "evaluation", "writing samples") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "record.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    tables = [
+        pa.table(
+            {
+                "row": pa.array([row.name] * len(row.outcomes)).dictionary_encode(),
+                "stream": row.outcomes.stream_N.tolist(),
+                "index": row.outcomes.index_N,
+                "answered": [ANSWERED[code].value for code in row.outcomes.answered_N],
+                "label": row.outcomes.label_N,
+                "truth": row.outcomes.truth_N,
+                "exit": row.outcomes.exit_N,
+                "latency": row.outcomes.latency_N,
+                "payload_bytes": row.outcomes.payload_N,
+                "wire_bytes": row.outcomes.wire_N,
+            }
+        )
+        for row in rows
+    ]
+    parquet.write_table(pa.concat_tables(tables), folder / "samples.parquet")
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "about": row.about,
+        "deployable": row.deployable,
+        "plans": dict(row.plans),
+        "plan_changes": row.plan_changes,
+        "macs": row.macs,
+        "edge_seconds": row.edge_seconds,
+        "late": row.late,
+        "summary": _finite(to_json(row.summary)),
+    }
+
+
+def _compare(first: Row, second: Row, inputs: Mapping[str, Any], block: int) -> Comparison:
+    deadline = float(inputs["deadline"])
+    one, other = (_latencies(row.outcomes, deadline) for row in (first, second))
+    order = np.lexsort((first.outcomes.index_N, first.outcomes.stream_N))
+    units = [f"{stream}/{index // block}" for stream, index in _names(first.outcomes, order)]
+    return compare(one, other, units, better="lower")
+
+
+def _latencies(outcomes: Outcomes, deadline: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """In the order of stream and index, so that rows pair up; rejected samples at the deadline."""
+    order = np.lexsort((outcomes.index_N, outcomes.stream_N))
+    answered = outcomes.label_N[order] >= 0
+    return np.where(answered, outcomes.latency_N[order], deadline)
+
+
+def _names(outcomes: Outcomes, order: Any) -> list[tuple[str, int]]:
+    return list(zip(outcomes.stream_N[order].tolist(), outcomes.index_N[order].tolist(), strict=True))
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no infinity and no NaN: None stands for both."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _commit() -> str | None:
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()

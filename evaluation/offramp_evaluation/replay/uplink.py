@@ -39,6 +39,11 @@ class Way:
     edge: SimulatedEdge
 
 
+def answer_bytes(manifest: Manifest) -> int:
+    """What an answer with all logits takes on the way down."""
+    return GRPC_PREFIX + FRAME_HEADER + ANSWER_FIELDS + 4 * manifest.cuts[-1].tensors[0].elements
+
+
 class SimulatedUplink:
     """Follows `offramp_device.uplink.Uplink`; everything happens in events of the hub."""
 
@@ -47,7 +52,7 @@ class SimulatedUplink:
         self._way = way
         self._until = until
         self._ledger: Ledger[tuple[Flight, Deliver]] = Ledger(LinkEstimator(), Bytes(MAX_UNANSWERED))
-        self._answer_bytes = GRPC_PREFIX + FRAME_HEADER + ANSWER_FIELDS + 4 * manifest.cuts[-1].tensors[0].elements
+        self._answer_bytes = answer_bytes(manifest)
         self._connected = False
         self._connection = 0
         self._problem = "not connected to the edge yet"

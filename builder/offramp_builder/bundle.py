@@ -76,7 +76,7 @@ def write_bundle(
     path = Path(path)
     branches = sorted(branches, key=lambda branch: branch.position)
     _check(captured, kept, labels, branches)
-    _check_place(path)
+    check_place(path)
     samples = captured.examples if reference is None else torch.cat([reference, captured.examples])
     samples = samples[:REFERENCES]
     cuts = _cut_specs(captured, kept, ranges or {})
@@ -131,7 +131,12 @@ def _check(captured: Captured, kept: Sequence[int], labels: Sequence[str], branc
             raise ModelError(f"a branch hangs on position {position}, which is not an inner kept cut of {list(kept)}")
 
 
-def _check_place(path: Path) -> None:
+def check_place(path: Path) -> None:
+    """Refuse a place where something would be lost; a bundle alone may be replaced.
+
+    Raises:
+        BundleError: Something that is not a bundle is at `path`.
+    """
     if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
         raise BundleError(f"{path} is a folder with other things in it; give a new folder, or one that holds a bundle")
     if path.exists() and not path.is_dir():

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 from offramp.errors import ModelError
 from offramp_builder.capture import Captured
-from offramp_builder.cuts import PREPROCESS, FoundCut
+from offramp_builder.cuts import FoundCut
 
 AUTO = 8
 """Inner cuts that `auto` keeps: with the two ends 10 cuts, and 45 segments without their branches."""
@@ -62,8 +62,6 @@ def spread(captured: Captured, count: int, *, taken: Collection[int] = ()) -> tu
 
 
 def _is_worthwhile(cut: FoundCut, macs: int) -> bool:
-    if macs == 0:  # nothing was counted: all are equal
-        return cut.name != PREPROCESS
     return 0 < cut.macs <= (1 - _LEAST_TAIL) * macs
 
 

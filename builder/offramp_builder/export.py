@@ -30,6 +30,8 @@ class Piece:
     """A module to export, and one row of each of its inputs ([1, *shape])."""
 
     name: str
+    description: str
+    """What a person calls it, when it cannot be exported."""
     module: nn.Module
     inputs: tuple[Tensor, ...]
     outputs: int
@@ -150,7 +152,8 @@ def _explain(pieces: Sequence[Piece], error: Exception) -> ModelError:
             cause = own.__cause__ or own
             line = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
             return ModelError(
-                f"{piece.name} has no form in ONNX: {line}; replace the operation by others that compute the same"
+                f"{piece.description} has no form in ONNX: {line}; "
+                f"replace the operation by others that compute the same"
             )
     return ModelError(f"the network has no form in ONNX: {error}")
 

@@ -57,7 +57,7 @@ def _fold(piece: GraphModule, norm: Node, constant: Callable[[Any], Tensor | Non
         return
     weight, bias = constant(source.args[1]), constant(source.args[2]) if len(source.args) > 2 else None
     mean_C, var_C = constant(mean), constant(var)
-    if weight is None or mean_C is None or var_C is None or source.meta["val"].ndim < 2:
+    if weight is None or mean_C is None or var_C is None:
         return
     if source.target is _aten.linear.default and source.meta["val"].ndim != 2:
         return  # batch_norm counts channels in dimension 1, a linear layer in the last

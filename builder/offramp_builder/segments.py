@@ -105,14 +105,37 @@ def _pieces(
     for index, (start, stop) in enumerate(pairwise(kept)):
         names = [[tensor.node for tensor in captured.cuts[position].tensors] for position in (start, stop)]
         stage = rewrite_for_runtime(piece(captured.graph, *names))
-        pieces.append(Piece(name=_stage(index), module=stage, inputs=rows[start], outputs=len(names[1])))
+        pieces.append(
+            Piece(
+                name=_stage(index),
+                description=_between(captured, start, stop),
+                module=stage,
+                inputs=rows[start],
+                outputs=len(names[1]),
+            )
+        )
     for branch in branches:
         own = has_own_confidence(branch, captured.classes, rows[branch.position])
         scored = ScoredBranch(branch.network, captured.classes, branch.temperature, own=own)
-        pieces.append(Piece(name=_branch(branch), module=scored, inputs=rows[branch.position], outputs=2))
+        pieces.append(
+            Piece(
+                name=_branch(branch),
+                description=f"the {branch.kind} branch at cut {captured.cuts[branch.position].name!r}",
+                module=scored,
+                inputs=rows[branch.position],
+                outputs=2,
+            )
+        )
     final = FusedScores(captured.classes, final_temperature)
-    pieces.append(Piece(name="scores", module=_InTuple(final), inputs=rows[captured.end], outputs=1))
+    pieces.append(
+        Piece(name="scores", description="the scores", module=_InTuple(final), inputs=rows[captured.end], outputs=1)
+    )
     return pieces
+
+
+def _between(captured: Captured, start: int, stop: int) -> str:
+    names = [captured.cuts[position].name for position in (start, stop)]
+    return f"the stage from cut {names[0]!r} to cut {names[1]!r}"
 
 
 class _InTuple(nn.Module):

@@ -29,9 +29,23 @@ class WeightFile:
         self._chunks: list[bytes] = []
         self._end = 0
         self._offsets: dict[bytes, int] = {}
+        self._placed: dict[str, TensorProto] = {}
 
     def place(self, name: str, weight: onnx_ir.TensorProtocol) -> TensorProto:
-        """The initialiser `name` of a graph: the weight itself when it is small, else its place in the file."""
+        """The initialiser `name` of a graph: the weight itself when it is small, else its place in the file.
+
+        A name stands for one weight in all graphs: it is read and digested when it is first placed.
+        """
+        if name not in self._placed:
+            self._placed[name] = self._place(name, weight)
+        return self._placed[name]
+
+    def write(self, folder: Path) -> None:
+        """Write the file into `folder`; an empty one when every weight was small."""
+        with (folder / self.name).open("wb") as file:
+            file.writelines(self._chunks)
+
+    def _place(self, name: str, weight: onnx_ir.TensorProtocol) -> TensorProto:
         array = np.asarray(weight.numpy(), order="C")  # ascontiguousarray would turn a scalar into a vector
         proto = TensorProto(name=name, data_type=np_dtype_to_tensor_dtype(array.dtype), dims=array.shape)
         data = array.tobytes()
@@ -42,11 +56,6 @@ class WeightFile:
         entries = {"location": self.name, "offset": str(self._offset(data)), "length": str(len(data))}
         proto.external_data.extend(StringStringEntryProto(key=key, value=value) for key, value in entries.items())
         return proto
-
-    def write(self, folder: Path) -> None:
-        """Write the file into `folder`; an empty one when every weight was small."""
-        with (folder / self.name).open("wb") as file:
-            file.writelines(self._chunks)
 
     def _offset(self, data: bytes) -> int:
         digest = hashlib.sha256(data).digest()

@@ -15,7 +15,7 @@ from offramp_builder.capture import Captured, capture, random_samples
 from offramp_builder.preprocess import preprocessor
 from offramp_builder.ranges import calibrate
 from offramp_builder.segments import Branch
-from offramp_builder.verify import verify_slices
+from offramp_builder.verify import verify_segments, verify_slices
 from tests.builder.building import Building, Capturing
 from tests.support.models import IMAGE, NETWORKS, Pooled
 
@@ -90,7 +90,7 @@ def test_a_failed_build_leaves_the_old_bundle_and_nothing_else(captured: Capturi
             return torch.linalg.svdvals(feature.flatten(2))[:, :5]
 
     write(tmp_path / "b", captured("residual"), name="old")
-    with pytest.raises(ModelError, match="branch4 has no form in ONNX"):
+    with pytest.raises(ModelError, match="the linear branch at cut 'stem' has no form in ONNX"):
         write(tmp_path / "b", captured("residual"), name="new", branches=[a_branch(network=Odd())])
     assert open_bundle(tmp_path / "b").manifest.name == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
@@ -126,6 +126,24 @@ def test_a_captured_graph_that_lies_is_caught_by_comparing_with_the_original() -
     network.graph.recompile()
     with pytest.raises(ModelError, match="does not answer as the original does"):
         verify_slices(network, network.examples)
+
+
+def test_a_segment_that_lies_is_caught_by_comparing_with_the_original(built: Building) -> None:
+    made = built("residual")
+    case = NETWORKS["residual"]
+    other = capture(case.module(seed=9), case.sample, preprocessor(case.sample))
+    given = made.bundle.path, made.bundle.manifest.segments
+    with pytest.raises(ModelError, match="the segment from cut 'input' to cut 'stem.0' does not answer"):
+        verify_segments(*given, other, made.kept, made.branches, other.examples)
+
+
+def test_a_branch_that_lies_is_caught_by_comparing_with_its_module(built: Building) -> None:
+    made = built("residual")
+    others = [a_branch(branch.position, network=Pooled((8,))) for branch in made.branches]
+    others[0] = made.branches[0]
+    given = made.bundle.path, made.bundle.manifest.segments
+    with pytest.raises(ModelError, match=r"with its branch does not answer as the original does"):
+        verify_segments(*given, made.captured, made.kept, others, made.captured.examples)
 
 
 def test_two_classes_work_from_end_to_end(built: Building) -> None:

@@ -252,6 +252,22 @@ class Reuse(nn.Module):
         return self.head(x)
 
 
+class Regroup(nn.Module):
+    """Makes every pixel a row of its own for a while, so that a size is a multiple of the batch's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.mix = conv(3, 6, stride=4), nn.Linear(8, 6)
+        self.extra = nn.Parameter(torch.randn(1, 2))
+        self.head = Classifier(6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        rows_RC = x.permute(0, 2, 3, 1).reshape(-1, 6)
+        rows_RC = self.mix(torch.cat([rows_RC, self.extra.expand(rows_RC.shape[0], -1)], 1))
+        return self.head(torch.relu(rows_RC.reshape(x.shape[0], 4, 4, 6).permute(0, 3, 1, 2)))
+
+
 class Sound(nn.Module):
     """A spectrogram by Fourier transform inside the network, then depthwise convolutions."""
 
@@ -289,6 +305,7 @@ NETWORKS: dict[str, Case] = {
     "gru": Case(Recurrent, SIGNAL),
     "lstm": Case(lambda: Recurrent(nn.LSTM, both_ways=True), SIGNAL),
     "reuse": Case(Reuse, IMAGE),
+    "regroup": Case(Regroup, IMAGE),
     "sound": Case(Sound, SOUND),
     "pair": Case(Pair, IMAGE),
 }

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from offramp.bundle.manifest import SegmentSpec
 from offramp.errors import ModelError
+from offramp.runtime.threads import is_configured
 from offramp_builder.capture import Captured
 from offramp_builder.features import run_to
 from offramp_builder.graphs import piece
@@ -121,6 +122,7 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
     options.log_severity_level = 4  # what is wrong is raised, and said once
     # A few runs each: spinning threads and long optimisation would cost more than they save.
     options.intra_op_num_threads = torch.get_num_threads()
+    options.use_per_session_threads = not is_configured()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from offramp.records import Array
 from offramp.runtime.session import BareRun, bare_run, open_session
+from offramp.runtime.threads import is_configured
 
 _FLOAT, _FLOAT16, _INT = 1, 10, 2  # TensorProto.DataType, and AttributeProto.AttributeType
 _IR, _OPSET = 9, 18
@@ -38,6 +39,8 @@ def _run(source: int, target: int) -> BareRun:
     options = onnxruntime.SessionOptions()
     # The calling thread alone: too little work to share, and the process's pool may not have its size yet.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # But once there is that pool, ONNX Runtime opens no session with threads of its own.
+    options.use_per_session_threads = not is_configured()
     return bare_run(open_session(_model(source, target), options))
 
 

@@ -43,5 +43,11 @@ def ensure_threads() -> None:
     configure_threads(ALL_CORES if configured is None else configured)
 
 
+def is_configured() -> bool:
+    """Whether the pool exists: from then on every session must take its threads from it, and none before."""
+    with _lock:
+        return _configured is not None
+
+
 def _name(threads: int) -> str:
     return "every core" if threads == ALL_CORES else str(threads)

@@ -41,6 +41,7 @@ CROSSINGS: dict[str, tuple[Manifest, int]] = {
     "half floats": (a_manifest_sending(a_tensor(5, dtype="float16"), a_tensor(2)), FEATURE_CUT),
     "double floats": (a_manifest_sending(a_tensor(33, dtype="float64")), FEATURE_CUT),
     "with a mask": (a_manifest_sending(a_tensor(5), a_tensor(3, dtype="int32")), FEATURE_CUT),
+    "odd bytes": (a_manifest_sending(a_tensor(3, dtype="int8"), a_tensor(2)), FEATURE_CUT),
     "end": (a_manifest_sending(a_tensor(3)), 4),
 }
 
@@ -137,6 +138,7 @@ def test_decoding_restores_shape_and_dtype(case: Case) -> None:
         assert [(tensor.shape, tensor.dtype) for tensor in decoded] == [
             ((1, *spec.shape), np.dtype(spec.dtype)) for spec in case.tensors
         ]
+        assert all(tensor.flags.aligned and tensor.flags.c_contiguous for tensor in decoded)
 
 
 @each_case([case for case in CASES if case.name.partition("+")[0] in STATED])

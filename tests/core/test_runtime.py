@@ -157,6 +157,16 @@ def test_a_segment_that_is_not_in_the_bundle_is_a_plan_error(runtime: OnnxRuntim
     assert runtime.opened == ()
 
 
+def test_a_segment_that_failed_opens_once_it_is_mended(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    root = shutil.copytree(tiny_bundle.path, tmp_path / "copy")
+    (root / WEIGHTS).unlink()
+    runtime = OnnxRuntime(Bundle(root, tiny_bundle.manifest))
+    with pytest.raises(BundleError):
+        runtime.open(0, 2, branch=False)
+    shutil.copy(tiny_bundle.path / WEIGHTS, root / WEIGHTS)
+    assert runtime.open(0, 2, branch=False).run((some_images(1),)).feature
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [("graph/0-2.onnx", b"no graph at all"), ("graph/0-2.onnx", b""), (WEIGHTS, b"too short"), (WEIGHTS, None)],

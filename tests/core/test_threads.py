@@ -53,6 +53,23 @@ def test_opening_and_running_writes_nothing(tiny_bundle: Bundle) -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
+def test_a_session_that_cannot_be_made_writes_nothing_either(tiny_bundle: Bundle) -> None:
+    """ONNX Runtime's wrapper would print about trying another provider."""
+    code = """
+    import sys
+    import onnxruntime
+    from offramp.runtime.session import open_session
+    options = onnxruntime.SessionOptions()
+    options.use_per_session_threads = False  # and there is no pool to share
+    try:
+        open_session(sys.argv[1] + "/graph/0-4.onnx", options)
+    except RuntimeError:
+        sys.exit(0)
+    sys.exit("it was made")
+    """
+    assert run_python(code, str(tiny_bundle.path)).stdout == ""
+
+
 def test_fewer_than_none_is_refused() -> None:
     with pytest.raises(SettingsError, match="threads=-1 is negative"):
         configure_threads(-1)

@@ -25,7 +25,7 @@ from offramp.records import Answer, EdgeTimings, Feature
 from offramp.units import Seconds, format_seconds
 from offramp_edge_server.batcher import Batcher, Job
 from offramp_edge_server.costs import Costs
-from offramp_edge_server.routes import Route
+from offramp_edge_server.routes import Group, Route
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ class Runner:
         self._ahead = 0  # queued requests whose decoding has begun: features are larger than payloads, so few
         self._worker = ThreadPoolExecutor(1, "offramp-model")
         self._decoder = ThreadPoolExecutor(1, "offramp-decode")
+        self._owners: set[object] = set()
         self._busy = False
         self._scheduled = False
         self._closing = False
@@ -70,6 +71,32 @@ class Runner:
     def __len__(self) -> int:
         """Requests that wait for the model."""
         return len(self._batcher)
+
+    def join(self, owner: object) -> None:
+        """Expect requests of this owner, until it leaves."""
+        self._owners.add(owner)
+
+    def leave(self, owner: object) -> None:
+        """Forget what waits for an owner who has gone."""
+        self._owners.discard(owner)
+        for job in self._batcher.remove(owner):
+            self._leave_queue(job.work)
+        self._schedule()
+
+    def at_once(
+        self, route: Route, payload: bytes, budget: Seconds | None, arrived: Seconds
+    ) -> Answer | Exception | None:
+        """The outcome of a request for which nothing is to be waited, or None: it has to be submitted.
+
+        That is so when its owner is the only one and the work is short. The queue and its two turns of the event loop
+        cost about 60 µs there; with several owners it gives batches instead, and twice the throughput (ResNet-20,
+        8 streams: 3,400 answers a second, against 1,700 one by one).
+        """
+        if len(self._owners) > 1 or self._busy or self._batcher or self._closing:
+            return None
+        if not self._is_short(route.group, 1) or (budget is not None and self._costs.estimate(route.group, 1) > budget):
+            return None
+        return self._work([_Request(route=route, payload=payload, arrived=arrived, done=_nobody)])[0]
 
     def submit(
         self, route: Route, payload: bytes, budget: Seconds | None, arrived: Seconds, done: Done, owner: object
@@ -89,12 +116,6 @@ class Runner:
         if self._busy and self._ahead < self._max_ahead:
             self._ahead += 1
             request.ahead = self._decoder.submit(self._decode, request)
-        self._schedule()
-
-    def leave(self, owner: object) -> None:
-        """Forget what waits for an owner who has gone."""
-        for job in self._batcher.remove(owner):
-            self._leave_queue(job.work)
         self._schedule()
 
     async def drain(self) -> None:
@@ -137,11 +158,14 @@ class Runner:
         # feel it and would keep the loop from receiving and answering.
         group = batch[0].route.group
         self._busy = True
-        if self._costs.knows(group) and self._costs.estimate(group, len(batch)) < INLINE:
+        if self._is_short(group, len(batch)):
             self._finish(batch, self._work(batch))
         else:
             task = asyncio.get_running_loop().run_in_executor(self._worker, self._work, batch)
             task.add_done_callback(lambda done: self._finish(batch, done.result()))
+
+    def _is_short(self, group: Group, size: int) -> bool:
+        return self._costs.knows(group) and self._costs.estimate(group, size) < INLINE
 
     def _finish(self, batch: list[_Request], outcomes: list[Answer | Exception]) -> None:
         self._busy = False
@@ -203,6 +227,9 @@ class Runner:
         job.work.done(
             DeadlineError(f"{left} of the budget are left, but the edge needs {needed}; nothing was computed")
         )
+
+
+def _nobody(_: Answer | Exception) -> None: ...
 
 
 def _answer(request: _Request, logits_K: NDArray[np.float32], begun: Seconds, compute: Seconds, batch: int) -> Answer:

@@ -9,7 +9,7 @@ All state of a device at the edge is here, and dies with the stream.
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 
 from google.protobuf.message import DecodeError
@@ -50,8 +50,11 @@ class DeviceStream:
         self._opening: dict[int, asyncio.Task[Route | Exception]] = {}
         self._pending: set[int] = set()
         self._answered = asyncio.Event()
-        self._outbox: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._room = asyncio.Event()
+        self._outbox: deque[bytes] = deque()
+        self._unwritten = asyncio.Event()
+        self._written = asyncio.Event()
+        self._asleep = False  # whether the writer may sleep on
+        self._writing = False
 
     async def serve(self, read: Read, write: Write, stopping: asyncio.Event) -> bool:
         """Until the device has finished and has all its answers (True), or the server stops (False).
@@ -59,18 +62,19 @@ class DeviceStream:
         Raises:
             WireError: A frame is not one of the protocol.
         """
-        reading = asyncio.create_task(self._read(read))
+        reading = asyncio.create_task(self._read(read, write))
         writing = asyncio.create_task(self._write(write))
         stop = asyncio.create_task(stopping.wait())
+        self._runner.join(self)
         self._meter.streams(1)
         try:
             await asyncio.wait({reading, writing, stop}, return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
                 reading.result()
-            if not writing.done():
-                await self._all_answered()
-                self._outbox.put_nowait(None)
-            await writing
+            if writing.done():
+                writing.result()
+            await self._all_answered()
+            await self._all_written()
             return reading.done()
         finally:
             self._runner.leave(self)
@@ -80,7 +84,7 @@ class DeviceStream:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read(self, read: Read) -> None:
+    async def _read(self, read: Read, write: Write) -> None:
         while (raw := await read()) is not None:
             arrived = self._clock.now()
             try:
@@ -89,23 +93,44 @@ class DeviceStream:
                 raise WireError(
                     f"these {len(raw)} bytes are not a frame of offramp.wire.v1; check both versions"
                 ) from error
-            kind = frame.WhichOneof("frame")
-            if kind == "request":
-                await self._request(frame.request, arrived, len(raw))
-            elif kind == "bind":
-                self._bind(frame.bind)
-            elif kind == "ping":
-                self._send(pb.ServerFrame(pong=pb.Pong(id=frame.ping.id)))
-            else:
-                raise WireError("a frame is empty, or of a kind that this edge does not know; check both versions")
-            while self._outbox.qsize() > MAX_UNREAD:
-                self._room.clear()
-                await self._room.wait()
+            await self._handle(frame, arrived, len(raw))
+            await self._flush(write)
+            while len(self._outbox) > MAX_UNREAD:
+                self._written.clear()
+                await self._written.wait()
+
+    async def _handle(self, frame: pb.ClientFrame, arrived: Seconds, nbytes: int) -> None:
+        kind = frame.WhichOneof("frame")
+        if kind == "request":
+            await self._request(frame.request, arrived, nbytes)
+        elif kind == "bind":
+            self._bind(frame.bind)
+        elif kind == "ping":
+            self._send(pb.ServerFrame(pong=pb.Pong(id=frame.ping.id)))
+        else:
+            raise WireError("a frame is empty, or of a kind that this edge does not know; check both versions")
 
     async def _write(self, write: Write) -> None:
-        while (raw := await self._outbox.get()) is not None:
-            await write(raw)
-            self._room.set()
+        while True:
+            await self._unwritten.wait()
+            self._unwritten.clear()
+            await self._flush(write)
+
+    async def _flush(self, write: Write) -> None:
+        if self._writing:  # gRPC takes one frame at a time; whoever writes goes on until nothing is left
+            return
+        self._writing = True
+        try:
+            while self._outbox:
+                await write(self._outbox.popleft())
+                self._written.set()
+        finally:
+            self._writing = False
+
+    async def _all_written(self) -> None:
+        while self._outbox or self._writing:
+            self._written.clear()
+            await self._written.wait()
 
     async def _all_answered(self) -> None:
         await asyncio.gather(*self._opening.values())
@@ -143,14 +168,27 @@ class DeviceStream:
             if len(self._pending) >= self._max_pending:
                 raise OverloadedError(f"{self._max_pending} requests of this stream are unanswered; ask fewer at once")
             budget = budget_from_proto(request.budget_us)
-            self._runner.submit(
-                route, request.payload, budget, arrived, lambda outcome: self._answer(identity, route, outcome), self
-            )
+            outcome = self._runner.at_once(route, request.payload, budget, arrived)
+            if outcome is None:
+                self._runner.submit(
+                    route,
+                    request.payload,
+                    budget,
+                    arrived,
+                    lambda outcome: self._answer(identity, route, outcome),
+                    self,
+                )
         except Exception as error:  # one bad request does not end the stream
             self._refuse(identity, error)
             return
-        self._pending.add(identity)
         route.tally.requested(nbytes)
+        if outcome is None:
+            self._pending.add(identity)
+        else:
+            # Written by the reader, which is about to: waking the writer would cost a turn of the event loop.
+            self._asleep = True
+            self._answer(identity, route, outcome)
+            self._asleep = False
 
     async def _route(self, ref: int) -> Route:
         route = self._routes.get(ref)
@@ -162,7 +200,7 @@ class DeviceStream:
             outcome = await opening
             if isinstance(outcome, Exception):
                 raise outcome
-            route = outcome
+            return outcome
         self._routes.move_to_end(ref)
         return route
 
@@ -190,5 +228,7 @@ class DeviceStream:
 
     def _send(self, frame: pb.ServerFrame) -> int:
         raw = frame.SerializeToString()
-        self._outbox.put_nowait(raw)
+        self._outbox.append(raw)
+        if not self._asleep:
+            self._unwritten.set()
         return len(raw)

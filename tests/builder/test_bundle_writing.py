@@ -133,7 +133,7 @@ def test_a_segment_that_lies_is_caught_by_comparing_with_the_original(built: Bui
     case = NETWORKS["residual"]
     other = capture(case.module(seed=9), case.sample, preprocessor(case.sample))
     given = made.bundle.path, made.bundle.manifest.segments
-    with pytest.raises(ModelError, match="the segment from cut 'input' to cut 'stem.0' does not answer"):
+    with pytest.raises(ModelError, match=r"the segment from cut 'input' to cut 'stem\.0' does not answer"):
         verify_segments(*given, other, made.kept, made.branches, other.examples)
 
 

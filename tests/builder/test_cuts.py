@@ -1,11 +1,14 @@
 """Where networks can be divided."""
 
+import operator
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from offramp_builder.capture import Captured, capture
 from offramp_builder.features import features, run_to
+from offramp_builder.graphs import piece
 from offramp_builder.preprocess import preprocessor
 from tests.builder.building import Capturing
 from tests.support.models import IMAGE, NETWORKS, Case, Classifier, Residual, conv
@@ -62,6 +65,39 @@ def test_modules_named_like_words_of_a_plan_do_not_shadow_them() -> None:
     found = names(cut_image_network(Shadowing()))
     assert (found[0], found[-1]) == ("input", "output")
     assert {"input~2", "end~2"} <= set(found)
+
+
+def test_a_tensor_with_one_column_for_each_sample_of_the_batch_is_no_cut() -> None:
+    class Squares(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = conv(3, 4), nn.Linear(1, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            feature_NC = self.body(x).mean((2, 3))
+            every_pair_NN = feature_NC @ feature_NC.T
+            return self.head(every_pair_NN.diagonal().unsqueeze(1))
+
+    found = names(cut_image_network(Squares()))
+    assert "diagonal" in found
+    assert "matmul" not in found
+
+
+def test_a_piece_reads_multiples_of_the_batch_size_from_its_own_input() -> None:
+    """torch.export writes 16 · N as a product; another version may read it off the tensor that has so many rows."""
+    network = NETWORKS["regroup"].captured()
+    graph = network.graph
+    (product,) = (node for node in graph.graph.nodes if node.target is operator.mul)
+    rows = next(node for node in graph.graph.nodes if str(node.meta["val"].shape[0]) == str(product.meta["val"]))
+    with graph.graph.inserting_after(rows):
+        size = graph.graph.call_function(torch.ops.aten.sym_size.int, (rows, 0))
+    size.meta["val"] = product.meta["val"]
+    product.replace_all_uses_with(size)
+    start, end = (network.cuts[position].tensors[0].node for position in (network.position("stem"), network.end))
+    with torch.no_grad():
+        at = run_to(network, [network.position("stem")], network.examples)[network.position("stem")]
+        (found,) = piece(graph, [start], [end])(*at)
+        assert torch.equal(found, network.road(network.examples))
 
 
 def test_a_sequential_root_names_its_cuts_after_modules_not_numbers() -> None:

@@ -30,6 +30,13 @@ def test_what_is_never_negative_starts_at_exactly_0(captured: Capturing) -> None
     assert low == 0.0 < high
 
 
+def test_what_is_always_positive_starts_at_0_too() -> None:
+    sample = SampleSpec(kind="array", shape=(4,), dtype="float32")
+    network = capture(nn.Sequential(nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 2)), sample, preprocessor(sample))
+    [(low, high)] = calibrate(network, [2], [network.examples])[2]
+    assert low == 0.0 < high
+
+
 def test_raw_integers_have_no_range_and_raw_floats_have_one(captured: Capturing) -> None:
     assert calibrate(captured("residual"), [0], [captured("residual").examples])[0] == ((0.0, 0.0),)
     [(low, high)] = calibrate(captured("gru"), [0], [captured("gru").examples])[0]

@@ -43,6 +43,7 @@ class EchoClient:
         self._came = threading.Lock()
         self._came.acquire()
         self._answer: object = b""
+        self._writing: asyncio.Task[None] | None = None
 
     def __enter__(self) -> "EchoClient":
         self._sockets.__enter__()
@@ -64,11 +65,18 @@ class EchoClient:
         self._listening = asyncio.create_task(self._listen())
 
     def _push(self, frame: bytes) -> None:
-        self._writing = self._sockets.loop.create_task(self._call.write(frame))
+        self._writing = self._sockets.loop.create_task(self._write(frame, self._writing))
+
+    async def _write(self, frame: bytes, before: asyncio.Task[None] | None) -> None:
+        # An answer can be here before gRPC has reported that its question was written, and allows one write at a time.
+        if before is not None:
+            await before
+        await self._call.write(frame)
 
     async def _listen(self) -> None:
-        while isinstance(answer := await self._call.read(), bytes):
-            self._answer = answer
+        answer: object = b""
+        while isinstance(answer, bytes):
+            self._answer = answer = await self._call.read()
             self._came.release()
 
 

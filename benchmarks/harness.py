@@ -1,6 +1,7 @@
 """How the benchmarks measure: cases take turns in one run, and only ratios between them are claimed.
 
-    round 1: a b c    round 2: b a c    round 3: c a b    …
+    a a a … | b b b … | c c c … | a a a … | b b b … | c c c … | …        processes, in short bursts
+    a b c | b a c | c a b | …                                            within a process, shuffled
 
 A machine's clock, caches and neighbours drift by tens of per cent within minutes; interleaved cases drift together.
 """
@@ -27,6 +28,8 @@ Case = Callable[[], object]
 ROOT = Path(__file__).parent.parent
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 """Those that this process may use."""
+BURSTS = 50
+"""Turns that every process has in a run."""
 BLOCKS = 10
 """The rounds are cut into this many blocks, and a ratio is taken in each, to see how much it moves."""
 
@@ -47,9 +50,6 @@ class Times:
     def __init__(self, seconds: Mapping[str, NDArray[np.float64]]) -> None:
         self._seconds = seconds
 
-    def __or__(self, other: "Times") -> "Times":
-        return Times({**self._seconds, **other._seconds})
-
     def p50(self, name: str) -> float:
         return float(np.median(self._seconds[name]))
 
@@ -69,21 +69,35 @@ class Times:
         }
 
 
-def interleave(cases: Mapping[str, Case], *, rounds: int, warm_up: int = 20) -> Times:
-    """Time every case once a round, in an order drawn anew for each: a case that always followed the same other one
-    would pay for the caches that it left cold. `rounds` is at least BLOCKS.
+def shuffled(cases: Mapping[str, Case], *, rounds: int) -> dict[str, list[float]]:
+    """Seconds of every case in every round, in an order drawn anew for each round.
+
+    A case that always followed the same other one would pay for the caches that it left cold.
     """
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng()
     names = list(cases)
-    seconds = {name: np.empty(warm_up + rounds) for name in names}
-    for number in range(warm_up + rounds):
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds):
         for place in rng.permutation(len(names)):
-            name = names[place]
-            call = cases[name]
+            call = cases[names[place]]
             before = time.perf_counter()
             call()
-            seconds[name][number] = time.perf_counter() - before
-    return Times({name: values[warm_up:] for name, values in seconds.items()})
+            seconds[names[place]].append(time.perf_counter() - before)
+    return seconds
+
+
+def alternate(sides: Sequence[Callable[[int], Mapping[str, list[float]]]], *, rounds: int) -> Times:
+    """Let several processes take turns, a short burst each: together they would slow each other down.
+
+    A side takes a number of rounds and returns the seconds of each of its cases.
+    """
+    burst = max(1, rounds // BURSTS)
+    seconds: dict[str, list[float]] = {}
+    for _ in range(rounds // burst):
+        for side in sides:
+            for name, values in side(burst).items():
+                seconds.setdefault(name, []).extend(values)
+    return Times({name: np.array(values) for name, values in seconds.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,41 @@ def run(module: str, *arguments: object, pinned: bool) -> str:
     return printed
 
 
+class Worker:
+    """A running `python -m module …` that measures rounds on demand; a context manager."""
+
+    def __init__(self, module: str, *arguments: object, pinned: bool) -> None:
+        self._command = [sys.executable, "-m", module, *map(str, arguments)]
+        self._pinned = pinned
+
+    def __enter__(self) -> "Worker":
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+        )
+        if self._pinned:
+            pin(CORES[0], self._process.pid)
+        self._line()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._process:
+            self._process.terminate()
+
+    def rounds(self, count: int) -> dict[str, list[float]]:
+        """Seconds of each of its cases in `count` rounds."""
+        assert self._process.stdin is not None
+        print(count, file=self._process.stdin, flush=True)
+        seconds: dict[str, list[float]] = json.loads(self._line())
+        return seconds
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{' '.join(self._command)} ended with exit code {self._process.wait()}")
+        return line
+
+
 @contextmanager
 def _ready(module: list[str], pinned: bool) -> Iterator[str]:
     """A running `python -m …`, and the first line that it prints."""

@@ -22,6 +22,7 @@ from offramp.codecs.codec import Codec
 from offramp.errors import PlanError
 from offramp.records import Feature
 from offramp.runtime.runtime import Runtime, Segment
+from offramp.units import Bytes
 
 MAX_CODECS = 256
 """Opened codecs that are kept; a peer chooses names from a closed catalogue, but there are a hundred JPEG qualities."""
@@ -53,6 +54,10 @@ class Tail:
             PayloadError: The payload is truncated, malformed or oversized.
         """
         return self._codec(split, codec).decode(payload)
+
+    def max_payload(self, split: int, codec: str) -> Bytes:
+        """No valid payload is larger: a longer one need not even be kept."""
+        return self._codec(split, codec).max_payload
 
     def run(self, split: int, features: Sequence[Feature]) -> NDArray[np.float32]:
         """Raw logits [N, K] of N samples, in one model call."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from offramp.errors import OverloadedError
-from offramp.units import Seconds
+from offramp.units import Bytes, Seconds, format_bytes
 
 T = TypeVar("T")
 
@@ -32,6 +32,8 @@ class Job(Generic[T]):
     """Who gets the answer: all jobs of an owner can be removed together."""
     deadline: Seconds
     """On the clock of `now`; infinite when the request states no budget."""
+    nbytes: Bytes
+    """What it keeps in memory while it waits."""
     work: T
 
 
@@ -44,11 +46,13 @@ class Taken(Generic[T]):
 
 
 class Batcher(Generic[T]):
-    """A bounded queue of jobs."""
+    """A queue of jobs, bounded in number and in bytes."""
 
-    def __init__(self, *, capacity: int, max_batch: int, estimate: Estimate) -> None:
+    def __init__(self, *, capacity: int, max_bytes: Bytes, max_batch: int, estimate: Estimate) -> None:
         self._queue: deque[Job[T]] = deque()
+        self._nbytes = 0
         self._capacity = capacity
+        self._max_bytes = max_bytes
         self._max_batch = max_batch
         self._estimate = estimate
 
@@ -63,7 +67,11 @@ class Batcher(Generic[T]):
         """
         if len(self._queue) >= self._capacity:
             raise OverloadedError(f"the edge's queue is full ({self._capacity} requests); ask later, or another edge")
+        if self._queue and self._nbytes + job.nbytes > self._max_bytes:
+            limit = format_bytes(self._max_bytes)
+            raise OverloadedError(f"the edge's queue is full ({limit} of payloads); ask later, or another edge")
         self._queue.append(job)
+        self._nbytes += job.nbytes
 
     def take(self, now: Seconds) -> Taken[T]:
         """The next batch, and the jobs anywhere in the queue whose budget has passed or cannot be met.
@@ -89,11 +97,15 @@ class Batcher(Generic[T]):
                 tightest = tightest_with
                 batch.append(job)
                 full = len(batch) >= self._max_batch
-        self._queue = rest
+        self._keep(rest)
         return Taken(batch=tuple(batch), late=tuple(late))
 
     def remove(self, owner: object) -> tuple[Job[T], ...]:
         """Forget the jobs of an owner who has left; returns them."""
         removed = tuple(job for job in self._queue if job.owner is owner)
-        self._queue = deque(job for job in self._queue if job.owner is not owner)
+        self._keep(deque(job for job in self._queue if job.owner is not owner))
         return removed
+
+    def _keep(self, rest: deque[Job[T]]) -> None:
+        self._queue = rest
+        self._nbytes = sum(job.nbytes for job in rest)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from offramp.errors import PlanError, UnknownBundleError
 from offramp.tail import Tail
+from offramp.units import Bytes
 from offramp.wire.convert import Binding, shapes
 from offramp_edge_server.meter import Meter, Tally
 
@@ -29,6 +30,8 @@ class Route:
     tail: Tail
     group: Group
     codec: str
+    max_payload: Bytes
+    """A longer payload is refused before it is queued."""
     top_k: int
     tally: Tally
 
@@ -62,7 +65,14 @@ class Router:
             self._opened.add((group, binding.codec))
         if group not in self._tallies:
             self._tallies[group] = self._meter.tally(tail.manifest.name, binding.split)
-        return Route(tail=tail, group=group, codec=binding.codec, top_k=binding.top_k, tally=self._tallies[group])
+        return Route(
+            tail=tail,
+            group=group,
+            codec=binding.codec,
+            max_payload=tail.max_payload(binding.split, binding.codec),
+            top_k=binding.top_k,
+            tally=self._tallies[group],
+        )
 
     def close(self) -> None:
         self._opener.shutdown(wait=False, cancel_futures=True)

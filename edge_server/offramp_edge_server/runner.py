@@ -4,7 +4,8 @@
                 │            └ ahead of time, in a thread of its own, while the model is busy
                 └ late: refused before any work starts
 
-Everything here happens on the event loop, but for `_work` and `_decode`, which may run in threads.
+Everything here happens on the event loop, but for `_work` and `_decode`, which may run in threads: they touch nothing
+but their requests.
 
 # N samples, K classes, k ≤ K of them in an answer
 """
@@ -15,14 +16,15 @@ import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offramp.clock import Clock
-from offramp.errors import DeadlineError, LinkError
+from offramp.errors import DeadlineError, LinkError, PayloadError
 from offramp.records import Answer, EdgeTimings, Feature
-from offramp.units import Seconds, format_seconds
+from offramp.units import Bytes, Seconds, format_seconds
 from offramp_edge_server.batcher import Batcher, Job
 from offramp_edge_server.costs import Costs
 from offramp_edge_server.routes import Group, Route
@@ -50,13 +52,24 @@ class _Request:
     decode: Seconds = Seconds(0.0)
 
 
+class _Worked(NamedTuple):
+    """What became of a batch."""
+
+    outcomes: list[Answer | Exception]
+    size: int
+    """Requests that reached the model."""
+    duration: Seconds
+
+
 class Runner:
     """Owns the queue and the two threads; one per server."""
 
-    def __init__(self, clock: Clock, *, queue: int, max_batch: int) -> None:
+    def __init__(self, clock: Clock, *, queue: int, queue_bytes: Bytes, max_batch: int) -> None:
         self._clock = clock
         self._costs = Costs()
-        self._batcher = Batcher[_Request](capacity=queue, max_batch=max_batch, estimate=self._costs.estimate)
+        self._batcher = Batcher[_Request](
+            capacity=queue, max_bytes=queue_bytes, max_batch=max_batch, estimate=self._costs.estimate
+        )
         self._max_ahead = max_batch
         self._ahead = 0  # queued requests whose decoding has begun: features are larger than payloads, so few
         self._worker = ThreadPoolExecutor(1, "offramp-model")
@@ -96,7 +109,8 @@ class Runner:
             return None
         if not self._is_short(route.group, 1) or (budget is not None and self._costs.estimate(route.group, 1) > budget):
             return None
-        return self._work([_Request(route=route, payload=payload, arrived=arrived, done=_nobody)])[0]
+        batch = [_Request(route=route, payload=payload, arrived=arrived, done=_nobody)]
+        return self._learn(batch, self._work(batch))[0]
 
     def submit(
         self, route: Route, payload: bytes, budget: Seconds | None, arrived: Seconds, done: Done, owner: object
@@ -104,14 +118,21 @@ class Runner:
         """Queue a request; `done` is called on the event loop, once, unless its owner leaves before.
 
         Raises:
+            PayloadError: No valid payload is that long.
             OverloadedError: The queue is full.
             LinkError: The server is about to stop.
         """
         if self._closing:
             raise LinkError("the edge is stopping; ask another one, or come back")
+        if len(payload) > route.max_payload:
+            raise PayloadError(
+                f"{len(payload)} bytes are no payload of {route.codec}; the longest has {route.max_payload}"
+            )
         request = _Request(route=route, payload=payload, arrived=arrived, done=done)
         deadline = Seconds(math.inf if budget is None else arrived + budget)
-        self._batcher.add(Job(group=route.group, owner=owner, deadline=deadline, work=request))
+        self._batcher.add(
+            Job(group=route.group, owner=owner, deadline=deadline, nbytes=Bytes(len(payload)), work=request)
+        )
         self._idle.clear()
         if self._busy and self._ahead < self._max_ahead:
             self._ahead += 1
@@ -167,14 +188,28 @@ class Runner:
     def _is_short(self, group: Group, size: int) -> bool:
         return self._costs.knows(group) and self._costs.estimate(group, size) < INLINE
 
-    def _finish(self, batch: list[_Request], outcomes: list[Answer | Exception]) -> None:
+    def _finish(self, batch: list[_Request], worked: _Worked) -> None:
         self._busy = False
-        for request, outcome in zip(batch, outcomes, strict=True):
+        for request, outcome in zip(batch, self._learn(batch, worked), strict=True):
             request.done(outcome)
         self._schedule()
 
-    def _work(self, batch: list[_Request]) -> list[Answer | Exception]:
+    def _learn(self, batch: list[_Request], worked: _Worked) -> list[Answer | Exception]:
+        if worked.size:
+            route = batch[0].route
+            self._costs.observe(route.group, worked.size, worked.duration)
+            route.tally.computed(worked.size)
+        return worked.outcomes
+
+    def _work(self, batch: list[_Request]) -> _Worked:
         """Decode and run, on the event loop or in the worker; an error is the outcome of those whom it concerns."""
+        try:
+            return self._compute(batch)
+        except Exception as error:  # whatever a model does, the server goes on
+            log.exception("the model failed on a batch of %d at split %d", len(batch), batch[0].route.group.split)
+            return _Worked([request.error or error for request in batch], 0, Seconds(0.0))
+
+    def _compute(self, batch: list[_Request]) -> _Worked:
         started = self._clock.now()
         for request in batch:
             # Cancelled in time, or never begun: then it is decoded here.
@@ -183,26 +218,19 @@ class Runner:
             else:
                 request.ahead.result()
         ready = [request for request in batch if request.error is None]
+        if not ready:
+            return _Worked([request.error for request in batch if request.error is not None], 0, Seconds(0.0))
         begun = self._clock.now()
-        try:
-            logits_NK = self._run(ready)
-        except Exception as error:  # whatever a model does, the server goes on
-            log.exception("the model failed on a batch of %d at split %d", len(ready), batch[0].route.group.split)
-            return [request.error or error for request in batch]
+        logits_NK = self._run(ready)
         ended = self._clock.now()
-        if ready:
-            group = ready[0].route.group
-            self._costs.observe(group, len(ready), Seconds(ended - started))
-            ready[0].route.tally.computed(len(ready))
         rows = iter(logits_NK)
-        return [
+        outcomes = [
             request.error or _answer(request, next(rows), begun, Seconds(ended - begun), len(ready))
             for request in batch
         ]
+        return _Worked(outcomes, len(ready), Seconds(ended - started))
 
     def _run(self, ready: list[_Request]) -> NDArray[np.float32]:
-        if not ready:
-            return np.empty((0, 0), np.float32)
         route = ready[0].route
         features = [request.feature for request in ready if request.feature is not None]
         return route.tail.run(route.group.split, features)
@@ -221,8 +249,8 @@ class Runner:
         if now > job.deadline:
             job.work.done(DeadlineError(f"the budget ran out after {waited} in the edge's queue; nothing was computed"))
             return
-        self._costs.doubt(job.group)
         needed = format_seconds(self._costs.estimate(job.group, 1))
+        self._costs.doubt(job.group)
         left = format_seconds(job.deadline - now)
         job.work.done(
             DeadlineError(f"{left} of the budget are left, but the edge needs {needed}; nothing was computed")

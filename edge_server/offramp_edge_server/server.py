@@ -106,7 +106,9 @@ class EdgeServer:
             runtime = self._open_runtime(bundle)
             opened.callback(runtime.close)
             tails[bundle.manifest.model_digest] = Tail(bundle, runtime)
-        runner = self._runner = Runner(self._clock, queue=settings.queue, max_batch=settings.max_batch)
+        runner = self._runner = Runner(
+            self._clock, queue=settings.queue, queue_bytes=settings.queue_bytes, max_batch=settings.max_batch
+        )
         opened.callback(runner.close)
         meter: Meter = SilentMeter()
         if settings.metrics_address is not None:

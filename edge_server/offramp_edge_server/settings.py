@@ -5,7 +5,7 @@ from pathlib import Path
 
 from offramp.errors import SettingsError
 from offramp.settings import setting
-from offramp.units import Seconds
+from offramp.units import Bytes, Seconds
 from offramp.wire.address import Address, parse_address
 from offramp.wire.tls import ServerTls
 
@@ -18,6 +18,7 @@ class EdgeSettings:
     threads: int = setting(0, "threads of a model call; 0: one per physical core", metavar="N")
     open: int = setting(8, "splits of each bundle that are kept open; about 60 MB each for a ResNet-18", metavar="N")
     queue: int = setting(256, "requests that may wait for the model; more are refused", metavar="N")
+    queue_bytes: Bytes = setting(Bytes(256 << 20), "payloads that may wait for the model", metavar="SIZE")
     max_batch: int = setting(16, "requests that may share a model call", metavar="N")
     pending: int = setting(64, "unanswered requests of one stream; more are refused", metavar="N")
     grace: Seconds = setting(Seconds(5.0), "when told to stop, finish what was taken within this time", metavar="TIME")

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from offramp.errors import OverloadedError
-from offramp.units import Seconds
+from offramp.units import Bytes, Seconds
 from offramp_edge_server.batcher import Batcher, Job
 
 CAPACITY, MAX_BATCH = 10, 4
+MAX_BYTES = Bytes(100)
 COST = Seconds(0.5)  # per job in a batch
 
 
@@ -21,11 +22,13 @@ def cost(group: Hashable, size: int) -> Seconds:
 
 
 def a_batcher(*, capacity: int = CAPACITY, max_batch: int = MAX_BATCH) -> Batcher[int]:
-    return Batcher(capacity=capacity, max_batch=max_batch, estimate=cost)
+    return Batcher(capacity=capacity, max_bytes=MAX_BYTES, max_batch=max_batch, estimate=cost)
 
 
-def a_job(work: int = 0, *, group: Hashable = "a", owner: object = None, deadline: float = math.inf) -> Job[int]:
-    return Job(group=group, owner=owner, deadline=Seconds(deadline), work=work)
+def a_job(
+    work: int = 0, *, group: Hashable = "a", owner: object = None, deadline: float = math.inf, nbytes: int = 1
+) -> Job[int]:
+    return Job(group=group, owner=owner, deadline=Seconds(deadline), nbytes=Bytes(nbytes), work=work)
 
 
 def works(jobs: tuple[Job[int], ...]) -> list[int]:
@@ -97,6 +100,23 @@ def test_a_full_queue_refuses_and_says_how_long_it_is() -> None:
     batcher.add(a_job())
     with pytest.raises(OverloadedError, match="1 requests"):
         batcher.add(a_job())
+
+
+def test_the_queue_is_bounded_in_bytes_and_has_room_again_for_what_left() -> None:
+    batcher = a_batcher()
+    batcher.add(a_job(nbytes=60, owner="x"))
+    with pytest.raises(OverloadedError, match="100 B of payloads"):
+        batcher.add(a_job(nbytes=41))
+    batcher.remove("x")
+    batcher.add(a_job(nbytes=100))
+    batcher.take(Seconds(0.0))
+    batcher.add(a_job(nbytes=100))
+
+
+def test_a_payload_larger_than_the_bound_still_passes_alone() -> None:
+    batcher = a_batcher()
+    batcher.add(a_job(nbytes=500))
+    assert len(batcher.take(Seconds(0.0)).batch) == 1
 
 
 def test_the_oldest_job_chooses_the_group_and_later_ones_of_it_join() -> None:

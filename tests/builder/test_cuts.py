@@ -88,11 +88,13 @@ def test_a_piece_reads_multiples_of_the_batch_size_from_its_own_input() -> None:
     network = NETWORKS["regroup"].captured()
     graph = network.graph
     (product,) = (node for node in graph.graph.nodes if node.target is operator.mul)
-    rows = next(node for node in graph.graph.nodes if str(node.meta["val"].shape[0]) == str(product.meta["val"]))
-    with graph.graph.inserting_after(rows):
+    (expand,) = product.users
+    (cat,) = expand.users
+    rows = cat.args[0][0]
+    with graph.graph.inserting_before(cat):
         size = graph.graph.call_function(torch.ops.aten.sym_size.int, (rows, 0))
-    size.meta["val"] = product.meta["val"]
-    product.replace_all_uses_with(size)
+        size.meta["val"] = product.meta["val"]
+        expand.replace_all_uses_with(graph.graph.call_function(expand.target, (expand.args[0], [size, -1])))
     start, end = (network.cuts[position].tensors[0].node for position in (network.position("stem"), network.end))
     with torch.no_grad():
         at = run_to(network, [network.position("stem")], network.examples)[network.position("stem")]

@@ -69,6 +69,10 @@ class Ledger(Generic[F]):
     def settle(self, number: int, edge: Seconds, now: Seconds) -> F | None:
         """The answer to `number` is here: its flight, or None when nobody waits for it any more."""
         self.link.answered(number, edge, now)
+        return self.take(number)
+
+    def take(self, number: int) -> F | None:
+        """As `settle`, but what the answer says about the link is left to the caller, who may be in a hurry."""
         expected = self._expected.pop(number, None)
         if expected is not None:
             return expected.flight

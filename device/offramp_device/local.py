@@ -33,10 +33,7 @@ Arrive = Callable[[Sample], bool]
 
 
 class LocalService:
-    """Listens until it is closed; a context manager.
-
-    On an event loop of its own: decoding a picture takes a millisecond, which an answer of the edge shall not wait for.
-    """
+    """Listens until it is closed; a context manager."""
 
     def __init__(self, address: Address, device: Device, arrive: Arrive, *, taken: str) -> None:
         """`taken` is the stream of the daemon's own source, which no program may use."""
@@ -44,7 +41,7 @@ class LocalService:
         self._device = device
         self._arrive = arrive
         self._taken = taken
-        self._sockets = LoopThread("offramp-local")
+        self._sockets = LoopThread()
         self._server: grpc.aio.Server | None = None
         self._numbers = count()
         self._waiting: dict[tuple[str, int], Future[Result]] = {}
@@ -90,7 +87,8 @@ class LocalService:
             stream = request.stream or f"local {context.peer()}"
             if stream == self._taken:
                 raise DataError(f"the stream {stream!r} is that of the device's own source; choose another name")
-            data = self._read(request)
+            # In a thread: decoding a picture takes a millisecond, which an answer of the edge shall not wait for.
+            data = await asyncio.to_thread(self._read, request)
         except OfframpError as error:
             await _refuse(context, error)
         sample = Sample(stream=stream, index=next(self._numbers), data=data, arrival=arrival)

@@ -1,4 +1,8 @@
-"""A thread with an event loop: where sockets live, so that the stages never wait for them."""
+"""The thread with the event loop: where sockets live, so that the stages never wait for them.
+
+There is one per process, however many devices are open. gRPC has a single completion queue in a process: with two
+loops each event wakes both, and every second one has to be handed over.
+"""
 
 import asyncio
 import threading
@@ -10,26 +14,53 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Started and stopped by its owner; a context manager."""
+    """A share in the process's event loop, which starts with the first share and ends with the last."""
 
-    def __init__(self, name: str = "offramp-sockets") -> None:
-        self.loop = asyncio.new_event_loop()
-        # A daemon: a program that never closes its device must still be able to end.
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+    _lock = threading.Lock()
+    _shares = 0
+    _shared: "_Running | None" = None
+
+    def __init__(self) -> None:
+        self._running: _Running | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        assert self._running is not None
+        return self._running.loop
 
     def __enter__(self) -> "LoopThread":
-        self._thread.start()
+        with LoopThread._lock:
+            if LoopThread._shared is None:
+                LoopThread._shared = _Running()
+            LoopThread._shares += 1
+            self._running = LoopThread._shared
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._thread.is_alive():
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            self._thread.join()
-        self.loop.close()
+        with LoopThread._lock:
+            LoopThread._shares -= 1
+            last = LoopThread._shared if LoopThread._shares == 0 else None
+            if last is not None:
+                LoopThread._shared = None
+        if last is not None:
+            last.stop()
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
-        """Run a coroutine there; from any thread."""
+        """Run a coroutine there; from any other thread."""
         return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+
+class _Running:
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        # A daemon: a program that never closes its device must still be able to end.
+        self._thread = threading.Thread(target=self._run, name="offramp-sockets", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -64,6 +64,7 @@ class Route:
 
     plan: Plan
     manifest: Manifest
+    classes: int
     legs: tuple[Leg, ...]
     policy: ExitPolicy
     codec: Codec | None
@@ -109,6 +110,7 @@ class RouteOpener:
         return Route(
             plan=plan,
             manifest=self.manifest,
+            classes=self.manifest.cuts[end].tensors[0].elements,
             legs=tuple(legs),
             policy=open_policy(plan.exit),
             codec=self._open_codec(plan.codec, self.manifest, plan.split) if plan.split < end else None,

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 
 from offramp.clock import Clock, SystemClock
 from offramp.errors import LinkError, OfframpError
@@ -27,30 +26,11 @@ from offramp_device.bindings import Bindings
 from offramp_device.loop import LoopThread
 from offramp_device.pipeline import Flight
 from offramp_device.route import Route
-from offramp_device.stream import (
-    PING_BYTES,
-    PROBE_PADDING,
-    REQUEST_FIELDS,
-    EdgeStream,
-    bind_frame,
-    ping_frame,
-    request_frame,
-)
+from offramp_device.stream import PING_BYTES, REQUEST_FIELDS, EdgeStream, bind_frame, ping_frame, request_frame
 from offramp_device.uplink import Deliver
+from offramp_device.vigil import FIRST_WORD, PROBE_PADDING, SILENCE, WATCH, Vigil
 
 log = logging.getLogger(__name__)
-
-FIRST_WORD = Seconds(2.0)
-"""An edge that has accepted a stream answers a ping within this time, or the connection is tried afresh."""
-SILENCE = Seconds(3.0)
-"""Nothing heard for so long though something is unanswered: TCP's own retries have backed off too far by now, and a
-fresh connection is faster."""
-WATCH = Seconds(0.25)
-"""How often silence and starvation are looked for."""
-PROBE_AFTER = Seconds(1.0)
-"""When sending was refused and nothing was learned for so long, a packet is spent to see whether the link is better."""
-PING_AFTER = Seconds(2.0)
-"""Otherwise an empty ping is spent, so that a dead link is known before a sample needs it."""
 
 Passenger = tuple[Flight, Deliver]
 
@@ -75,7 +55,7 @@ class EdgeSession:
         self._tell = tell
         self._told = ""
         self._sockets = LoopThread()
-        self._running: Future[None] | None = None
+        self._running: asyncio.Task[None] | None = None
         self._closing = False
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -84,10 +64,8 @@ class EdgeSession:
         self._stream: EdgeStream | None = None
         self._problem = ""
         """Why there is no stream; empty before the first attempt has failed."""
-        self._heard = asyncio.Event()
-        self._heard_at = self._learned_at = Seconds(0.0)
-        self._starved = False
-        """A sample was refused since anything was learned."""
+        self._vigil = Vigil()
+        self._first_word = asyncio.Event()
         self._expiry: asyncio.TimerHandle | None = None
 
     def open(self) -> "EdgeSession":
@@ -98,7 +76,7 @@ class EdgeSession:
         if self._tls is not None:
             self._tls.credentials()  # so that a wrong file is an error here, and not one more lost link
         self._sockets.__enter__()
-        self._running = self._sockets.spawn(self._keep_connected())
+        self._sockets.spawn(self._start()).result()
         return self
 
     def __enter__(self) -> "EdgeSession":
@@ -112,9 +90,8 @@ class EdgeSession:
             if self._closing or self._running is None:
                 return
             self._closing = True
-        self._running.cancel()
+        self._sockets.spawn(self._end()).result()
         self._sockets.__exit__()
-        self._abandon("the device is stopping")
 
     @property
     def late(self) -> int:
@@ -151,7 +128,7 @@ class EdgeSession:
                 return "the device is stopping" if self._closing else self.unready(flight.route)
             now = self._clock.now()
             if reason := self._ledger.refusal(nbytes, flight.due, now):
-                self._starved = True
+                self._vigil.starved()
                 return reason
             number = self._ledger.enter((flight, deliver), nbytes, flight.due, now)
             # Inside the lock, so that frames are written in the order in which the link estimate counts them.
@@ -162,31 +139,47 @@ class EdgeSession:
 
     def bound(self, ref: int, error: OfframpError | None) -> None:
         with self._changed:
-            self._hear()
+            self._vigil.heard(self._clock.now())
             self._bindings.heard(ref, "" if error is None else str(error))
             self._changed.notify_all()
         if error is not None:
             self._tell_once(f"the edge at {self.address} refuses the plan: {error}; answering on the device")
 
     def answered(self, number: int, outcome: Answer | OfframpError) -> None:
+        now = self._clock.now()
         with self._lock:
-            now = self._hear()
-            if isinstance(outcome, OfframpError):
-                passenger = self._ledger.fail(number)
-            else:
-                passenger = self._ledger.settle(number, outcome.timings.total, now)
-                self._learned_at, self._starved = now, False
+            self._vigil.heard(now)
+            refused = isinstance(outcome, OfframpError)
+            passenger = self._ledger.fail(number) if refused else self._ledger.take(number)
         if passenger is not None:
             flight, deliver = passenger
             deliver(flight, outcome if isinstance(outcome, Answer) else str(outcome))
+        if isinstance(outcome, Answer):
+            # Last: while a thread wakes up for the answer, there is time to learn from it.
+            with self._lock:
+                self._ledger.link.answered(number, outcome.timings.total, now)
+                self._vigil.learned(now)
 
     def ponged(self, number: int) -> None:
+        now = self._clock.now()
         with self._lock:
-            now = self._hear()
             self._ledger.link.answered(number, Seconds(0.0), now)
-            self._learned_at, self._starved = now, False
+            self._vigil.heard(now)
+            self._vigil.learned(now)
+        self._first_word.set()
 
     # The life of streams, on the event loop.
+
+    async def _start(self) -> None:
+        self._running = asyncio.create_task(self._keep_connected())
+
+    async def _end(self) -> None:
+        assert self._running is not None
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._abandon("the device is stopping")
 
     async def _keep_connected(self) -> None:
         pause = FIRST_BACKOFF
@@ -223,10 +216,10 @@ class EdgeSession:
 
     async def _watch(self, stream: EdgeStream) -> None:
         """Welcome the edge when it has said its first word; then look for silence and starvation."""
-        self._heard.clear()
+        self._first_word.clear()
         self._ping(stream)
         try:
-            await asyncio.wait_for(self._heard.wait(), FIRST_WORD)
+            await asyncio.wait_for(self._first_word.wait(), FIRST_WORD)
         except TimeoutError:
             raise LinkError(f"it does not answer within {FIRST_WORD:g} s") from None
         with self._changed:
@@ -237,18 +230,13 @@ class EdgeSession:
         while True:
             self._bind()
             await asyncio.sleep(WATCH)
-            self._look(stream, self._clock.now())
-
-    def _look(self, stream: EdgeStream, now: Seconds) -> None:
-        with self._lock:
-            link = self._ledger.link
-            oldest, unanswered, starved, quiet = link.oldest(), link.unanswered, self._starved, now - self._learned_at
-        if oldest is not None and now - max(oldest, self._heard_at) > SILENCE:
-            raise LinkError(f"it has been silent for {SILENCE:g} s")
-        if starved and quiet > PROBE_AFTER and not unanswered:
-            self._ping(stream, PROBE_PADDING)
-        elif quiet > PING_AFTER and not unanswered:
-            self._ping(stream)
+            with self._lock:
+                link, now = self._ledger.link, self._clock.now()
+                if self._vigil.is_dead(link, now):
+                    raise LinkError(f"it has been silent for {SILENCE:g} s")
+                padding = self._vigil.ping(link, now)
+            if padding is not None:
+                self._ping(stream, padding)
 
     def _bind(self) -> None:
         stream = self._stream
@@ -275,10 +263,10 @@ class EdgeSession:
             self._expire()
 
     def _write(self, number: int, ref: int, flight: Flight) -> bytes | None:
-        with self._lock:
-            if not self._ledger.expects(number):
+        if not self._ledger.expects(number):
+            with self._lock:
                 self._ledger.withdraw(number)
-                return None
+            return None
         frame = request_frame(ref, number, Seconds(flight.due - self._clock.now()), flight.payload)
         flight.wire_bytes = wire_bytes(len(frame))
         return frame
@@ -302,11 +290,6 @@ class EdgeSession:
             self._changed.notify_all()
         for flight, deliver in passengers:
             deliver(flight, reason)
-
-    def _hear(self) -> Seconds:
-        self._heard.set()
-        self._heard_at = self._clock.now()
-        return self._heard_at
 
     def _tell_once(self, message: str) -> None:
         if message != self._told:

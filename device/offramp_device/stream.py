@@ -24,8 +24,6 @@ from offramp.wire.v1 import inference_pb2 as pb
 METHOD = "/offramp.wire.v1.Inference/Stream"
 REQUEST_FIELDS = 16
 """Bytes of a request beside its payload: tags, lengths, reference, id and budget (12 to 18 of them)."""
-PROBE_PADDING = 1_200
-"""Bytes that make a ping fill one packet: enough to see a rate of a few Mbit/s in its time, too few to disturb one."""
 PING_BYTES = 10
 """Serialised, without padding."""
 

@@ -18,9 +18,9 @@ from offramp.wire.framing import FRAME_HEADER, GRPC_PREFIX, wire_bytes
 from offramp_device.admission import MAX_UNANSWERED, Ledger
 from offramp_device.pipeline import Flight
 from offramp_device.route import Route
-from offramp_device.session import FIRST_WORD, PING_AFTER, PROBE_AFTER, SILENCE, WATCH
-from offramp_device.stream import PING_BYTES, PROBE_PADDING, REQUEST_FIELDS
+from offramp_device.stream import PING_BYTES, REQUEST_FIELDS
 from offramp_device.uplink import Deliver
+from offramp_device.vigil import FIRST_WORD, PING_AFTER, PROBE_AFTER, PROBE_PADDING, SILENCE, WATCH
 from offramp_evaluation.replay.edge import SimulatedEdge
 from offramp_evaluation.replay.hub import Hub
 from offramp_evaluation.replay.link import OneWay

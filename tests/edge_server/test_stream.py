@@ -150,13 +150,17 @@ async def test_a_ping_is_answered_at_once_even_while_the_model_is_busy(road: Roa
 
 async def test_a_device_that_has_finished_gets_all_its_answers_first(road: Road) -> None:
     payload = road.payload(some_images(1)[0], SPLIT, CODEC)
-    async with serving(road.bundle) as server, device_side(server) as device:
-        await device.bind(road.binding(SPLIT, CODEC))
-        for identity in range(20):
-            await device.request(payload, id=identity)
-        await device.finish()
-        assert set(await device.answers(20)) == set(range(20))
-        assert await device.code() is Code.OK
+    with Gate() as gate:
+        async with serving(road.bundle, open_runtime=gate.runtime) as server, device_side(server) as device:
+            await device.bind(road.binding(SPLIT, CODEC))
+            for identity in range(20):
+                await device.request(payload, id=identity)
+            await device.finish()
+            await gate.busy()
+            await asyncio.sleep(0.05)  # for the end of the stream to arrive before the answers leave
+            gate.open()
+            assert set(await device.answers(20)) == set(range(20))
+            assert await device.code() is Code.OK
 
 
 # What is refused: the stream goes on.

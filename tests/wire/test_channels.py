@@ -11,7 +11,7 @@ import pytest
 
 from offramp.errors import InputError
 from offramp.wire.address import Address, parse_address
-from offramp.wire.channels import MAX_MESSAGE, listen, open_aio_channel, open_channel, server_options
+from offramp.wire.channels import MAX_MESSAGE, channel_options, listen, open_aio_channel, open_channel, server_options
 from offramp.wire.tls import ClientTls, ServerTls
 from tests.wire.echo import ECHO, echo_server, echoed
 
@@ -79,6 +79,12 @@ async def test_a_channel_comes_back_within_3_seconds_of_its_server() -> None:
         async with echo_server(str(address)):
             await asyncio.wait_for(channel.channel_ready(), 3.0)
             assert await echoed(channel) == b"hello"
+
+
+def test_the_longest_pause_and_the_longest_attempt_fit_into_3_seconds() -> None:
+    options = dict(channel_options())
+    longest_pause = 1.2 * options["grpc.max_reconnect_backoff_ms"]  # gRPC's jitter is 20 per cent
+    assert longest_pause + options["grpc.min_reconnect_backoff_ms"] < 3_000
 
 
 def server_tls(folder: Path, *, mutual: bool = False) -> ServerTls:

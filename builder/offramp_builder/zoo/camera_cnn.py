@@ -1,6 +1,6 @@
 """The network of the demo: a small residual network that narrows quickly.
 
-    frame 96x96x3 ─ stem 48x48x16 ─ wide 24x24x32 ─ middle 12x12x48 (three blocks) ─ narrow 6x6x96 (two) ─ classifier
+    frame 96x96x3 ─ stem 48x48x16 ─ wide 24x24x24 ─ middle 12x12x40 (four blocks) ─ narrow 6x6x96 (two) ─ classifier
 
 Its first features are far larger than a JPEG of the frame, its later ones, quantised and packed, about as large: where
 to split is a real question.
@@ -16,14 +16,14 @@ from offramp_builder.zoo.resnet import BasicBlock
 
 
 class CameraCnn(nn.Module):
-    """46 million multiply-accumulates at 96x96."""
+    """34 million multiply-accumulates at 96x96."""
 
     def __init__(self, num_classes: int, channels: int = 3) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(channels, 16, 5, 2, 2, bias=False), nn.BatchNorm2d(16), nn.ReLU())
-        self.wide = BasicBlock(16, 32, stride=2)
-        self.middle = _blocks(32, 48, count=3)
-        self.narrow = _blocks(48, 96, count=2)
+        self.wide = BasicBlock(16, 24, stride=2)
+        self.middle = _blocks(24, 40, count=4)
+        self.narrow = _blocks(40, 96, count=2)
         self.classifier = nn.Linear(96, num_classes)
 
     def forward(self, image_NCHW: Tensor) -> Tensor:

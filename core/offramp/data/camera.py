@@ -78,16 +78,16 @@ class _Scene:
         self._card = _draw_card(digit, rng)
         self._view = _Path(rng, reach=0.5, drift=0.005)
         self._zoom = rng.uniform(0.6, 1.1)
-        self._hand = _Path(rng, reach=0.13, drift=0.01, limit=(0.22, 0.78))
-        # The smallest cards leave a digit about 20 pixels high, the largest about 55.
-        self._size = rng.uniform(0.5, 1.15)
+        self._hand = _Path(rng, reach=0.12, drift=0.01, limit=(0.28, 0.72))
+        # Most cards are held close: digits are about 20 to 60 pixels high, half of them more than 45.
+        self._size = 1.3 - 0.75 * rng.beta(1.2, 2.5)
         self._growth = rng.normal(0, 0.012)
-        self._angle, self._turn = rng.normal(0, 0.16), rng.normal(0, 0.015)
-        self._cover = _draw_cover(self._photograph, self._size * _CARD, rng) if rng.random() < 0.5 else None
+        self._angle, self._turn = rng.normal(0, 0.12), rng.normal(0, 0.012)
+        self._cover = _draw_cover(self._photograph, self._size * _CARD, rng) if rng.random() < 0.4 else None
         # About the card's centre, in shares of its side: mostly an edge is hidden, now and then the digit itself.
         self._cover_path = _Path(rng, reach=0.45, drift=0.03, limit=(0.0, 1.0))
-        self._blur = max(0.0, rng.normal(0.2, 0.7))
-        self._noise = rng.uniform(1, 9)
+        self._blur = max(0.0, rng.normal(0.1, 0.7))
+        self._noise = 1 + 8 * rng.beta(1, 2)
         self._light, self._flicker = rng.uniform(0.55, 1.15), rng.uniform(0, 0.03)
 
     def frame(self, moment: int) -> NDArray[np.uint8]:
@@ -147,7 +147,7 @@ class _Path:
 def _draw_card(digit: int, rng: np.random.Generator) -> Image.Image:
     """A rounded card of coloured paper (some of it see-through) with the digit in coloured ink, as RGBA."""
     paper, ink = _two_colours(rng)
-    opacity = 255 if rng.random() < 0.6 else int(rng.uniform(70, 230))
+    opacity = 255 if rng.random() < 0.7 else int(rng.uniform(70, 230))
     card = Image.new("RGBA", (_CARD, _CARD), (*paper, 0))
     ImageDraw.Draw(card).rounded_rectangle((3, 3, _CARD - 4, _CARD - 4), radius=7, fill=(*paper, opacity))
     stroke = Image.fromarray(digits().ink_DHW[digit])
@@ -157,7 +157,7 @@ def _draw_card(digit: int, rng: np.random.Generator) -> Image.Image:
 
 def _two_colours(rng: np.random.Generator) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Paper and ink: any hues, and a difference in brightness that is mostly large and sometimes hardly there."""
-    contrast = rng.uniform(0.18, 0.85)
+    contrast = 0.85 - 0.6 * rng.beta(1, 2)
     dark = rng.uniform(0.05, 0.95 - contrast)
     bright = dark + contrast
     levels = (bright, dark) if rng.random() < 0.7 else (dark, bright)
@@ -171,7 +171,7 @@ def _two_colours(rng: np.random.Generator) -> tuple[tuple[int, int, int], tuple[
 
 def _draw_cover(photograph: Image.Image, card: float, rng: np.random.Generator) -> Image.Image:
     """What comes before the card: a thumb, or a piece of the scene such as a leaf, as RGBA."""
-    width, height = (int(value) for value in card * rng.uniform(0.25, 0.6, 2))
+    width, height = (int(value) for value in card * rng.uniform(0.2, 0.5, 2))
     shape = Image.new("L", (width, height), 0)
     ImageDraw.Draw(shape).ellipse((0, 0, width - 1, height - 1), fill=255)
     shape = shape.filter(ImageFilter.GaussianBlur(0.8))

@@ -13,11 +13,11 @@ from offramp.records import SampleSpec
 
 # To train on, few frames of many runs: neighbours teach little. To calibrate and to test on, one whole run of every
 # digit, as a camera delivers them.
-_TRAIN_RUNS, _TRAIN_FRAMES = 6, 3
+_TRAIN_RUNS, _TRAIN_FRAMES = 12, 2
 
 
 def load_camera_digits(_path: str, request: Request, /) -> DataSet:
-    """About 19,400 frames to train on and 5,700 each to calibrate and to test on; a group is one digit.
+    """About 25,900 frames to train on and 5,700 each to calibrate and to test on; a group is one digit.
 
     A run's frames show one digit, and to train on a digit is in several runs; frames of one digit depend on each other.
 

@@ -46,6 +46,7 @@ def load_cifar10(path: str, _request: Request, /) -> DataSet:
         group_N=np.arange(len(samples)),
         part_N=part_N,
         digest=content_digest(samples, truth_N, LABELS),
+        mirrors=True,
     )
 
 

@@ -45,6 +45,8 @@ class DataSet:
     """Values of Part: what the publisher of the data decided, UNASSIGNED where nobody did."""
     digest: str
     """sha256 over everything above that the publisher made: samples, truth and labels."""
+    mirrors: bool = False
+    """Whether a mirrored picture keeps its class: a horse does, a digit does not."""
     skipped: tuple[tuple[str, str], ...] = ()
     """(where, why) of what could not be read and was left out."""
 
@@ -73,10 +75,16 @@ class DataSet:
         return len(np.unique(self.group_N))
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "DataSet":
-        """These samples alone, in this order; name, labels and digest stay those of the whole."""
+        """These samples alone, in this order; name, labels and digest stay those of the whole.
+
+        Neighbouring rows share memory with the whole.
+        """
+        chosen = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        # A gigabyte of frames is not copied to be split: its parts lie one behind the other.
+        neighbours = len(chosen) > 0 and bool((np.diff(chosen) == 1).all())
         return replace(
             self,
-            samples=self.samples[rows],
+            samples=self.samples[chosen[0] : chosen[-1] + 1] if neighbours else self.samples[chosen],
             truth_N=self.truth_N[rows],
             group_N=self.group_N[rows],
             part_N=self.part_N[rows],

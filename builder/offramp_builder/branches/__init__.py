@@ -1,0 +1,1 @@
+"""Branches: exit classifiers trained on a frozen trunk."""

@@ -1,0 +1,233 @@
+"""From a recipe to a bundle.
+
+    data ─ split ─┐
+    network, weights ┴► capture ─► train ─► capture ─► branches, temperatures ─► ranges ─► write ─► candidates
+
+The first capture is a trial: a network that cannot be divided is refused before hours of training, not after.
+"""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.store import file_entry, open_bundle
+from offramp.data import DataSet, Parts
+from offramp.errors import ModelError
+from offramp.planning.attach import attach_candidates
+from offramp.runtime.onnx_backend import OnnxRuntime
+from offramp_builder.branches.placing import place_branches
+from offramp_builder.branches.supervising import throw_away_classifiers
+from offramp_builder.branches.training import TrainedExits, train_branches
+from offramp_builder.branches.untrained import untrained_branches
+from offramp_builder.bundle import REFERENCES, check_place, write_bundle
+from offramp_builder.capture import Captured, capture, random_samples
+from offramp_builder.choose import choose_cuts
+from offramp_builder.models import open_model
+from offramp_builder.preprocess import preprocessor
+from offramp_builder.pretrained import load_weights
+from offramp_builder.progress import Screen
+from offramp_builder.ranges import calibrate
+from offramp_builder.recipe import Recipe
+from offramp_builder.sources import Sources, gather
+from offramp_builder.training.trainer import batches_of, evaluate, train
+
+_RANGED_BY = 1_000
+"""Calibration samples that ranges are taken from."""
+_JUDGED_BY = 1_500
+"""Calibration samples that candidates are judged by: evenly drawn, so that every run of frames is among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A bundle that was written, and how good it is."""
+
+    manifest: Manifest
+    sizes: str
+    """Of the three parts; empty without data."""
+    test_accuracy: float | None
+    """Of the whole network on the test split, in [0, 1]; None when untrained or without data."""
+    candidates: int
+    """Plans that were judged and shipped with the bundle."""
+
+
+def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
+    """Follow a recipe; the bundle lies in `out` afterwards.
+
+    An interrupted training goes on when the same recipe is followed again.
+
+    Raises:
+        OfframpError: Something that the recipe names cannot be used, or something else lies in `out`.
+    """
+    check_place(out)
+    screen.say(f"reading {recipe.data}" if recipe.data else "no data: nothing is trained or calibrated")
+    sources, data = gather(recipe)
+    _report_skipped(data, screen)
+    torch.manual_seed(recipe.seed)
+    model = open_model(recipe.model, sources.sample, len(sources.labels))
+    if recipe.weights:
+        load_weights(model, recipe.weights)
+        if sources.sample.kind == "image" and not sources.mean:
+            screen.warn("no --mean and --std: pixels are only divided by 255; give those that the weights learned with")
+    captured = _capture(model, sources)
+    labels = _labels(captured, sources)
+    positions = place_branches(captured, recipe.branches)
+    kept = choose_cuts(captured, recipe.cuts, positions)
+    screen.say(
+        f"{recipe.model}: {captured.macs / 1e6:.1f} M multiply-accumulates, {len(captured.cuts)} cuts found, "
+        f"{len(kept)} kept, branches at {', '.join(captured.cuts[position].name for position in positions) or 'none'}"
+    )
+    checkpoint = out.with_name(f".{out.name}.training.pt")
+    if recipe.train and sources.parts:
+        _train(captured, positions, recipe, sources.parts, checkpoint, screen)
+        captured = _capture(model, sources)
+    exits = _exits(captured, positions, recipe, sources.parts, screen)
+    test_accuracy = None
+    if sources.parts and not recipe.untrained:
+        screen.progress("testing", 0, 1)
+        test_accuracy = evaluate(captured.road, sources.parts.test)
+    screen.progress("writing segments", 0, 1)
+    ranging = _ranging(recipe, sources)
+    manifest = write_bundle(
+        out,
+        captured,
+        kept,
+        name=recipe.name or recipe.model.rpartition(":")[2],
+        labels=labels,
+        branches=exits.branches,
+        ranges=calibrate(captured, kept, ranging) if ranging else None,
+        final_temperature=exits.final_temperature,
+        final_accuracy=exits.final_accuracy,
+        provenance=_provenance(recipe, sources, data, test_accuracy),
+        reference=_reference(sources.parts),
+    )
+    judged = _attach_candidates(out, sources.parts, screen) if sources.parts and not recipe.untrained else 0
+    checkpoint.unlink(missing_ok=True)
+    return Built(
+        manifest=open_bundle(out).manifest if judged else manifest,
+        sizes=sources.parts.sizes() if sources.parts else "",
+        test_accuracy=test_accuracy,
+        candidates=judged,
+    )
+
+
+def _report_skipped(data: DataSet | None, screen: Screen) -> None:
+    if data is None or not data.skipped:
+        return
+    screen.warn(f"{len(data.skipped)} of {len(data) + len(data.skipped)} files could not be read and are left out:")
+    for where, why in data.skipped[:5]:
+        screen.say(f"  {why if where in why else f'{where}: {why}'}")
+    if len(data.skipped) > 5:
+        screen.say(f"  … and {len(data.skipped) - 5} more")
+
+
+def _capture(model: nn.Module, sources: Sources) -> Captured:
+    preprocess = preprocessor(sources.sample, mean=sources.mean, std=sources.std)
+    return capture(model, sources.sample, preprocess, examples=_reference(sources.parts))
+
+
+def _reference(parts: Parts | None) -> Tensor | None:
+    """A few calibration samples, from different groups."""
+    if parts is None:
+        return None
+    rows = np.linspace(0, len(parts.calibration) - 1, REFERENCES).astype(np.int64)
+    return torch.from_numpy(np.array(parts.calibration.samples[rows]))
+
+
+def _labels(captured: Captured, sources: Sources) -> tuple[str, ...]:
+    labels = sources.labels or tuple(map(str, range(captured.classes)))
+    if len(labels) != captured.classes:
+        raise ModelError(
+            f"the network tells {captured.classes} classes apart, but there are {len(labels)} labels; "
+            f"give --labels with one name for each class of the network, in its order"
+        )
+    return labels
+
+
+def _train(
+    captured: Captured, positions: Sequence[int], recipe: Recipe, parts: Parts, checkpoint: Path, screen: Screen
+) -> None:
+    assert recipe.train is not None
+    settings = recipe.train
+    if settings.flip is None:
+        settings = replace(settings, flip=parts.train.mirrors)
+    supervised = throw_away_classifiers(captured, positions, recipe.branch_kind) if settings.supervise else []
+    screen.say(f"training on {len(parts.train):,} samples for {settings.epochs} epoch(s)")
+    if checkpoint.is_file():
+        screen.say(f"going on from {checkpoint}")
+    train(captured.road, parts.train, settings, supervised=supervised, checkpoint=checkpoint, watch=screen)
+
+
+def _exits(
+    captured: Captured, positions: Sequence[int], recipe: Recipe, parts: Parts | None, screen: Screen
+) -> TrainedExits:
+    if recipe.untrained or parts is None:
+        if positions and not recipe.untrained:
+            raise ModelError("branches are trained on samples; give --data, or --branches none")
+        branches = untrained_branches(captured, positions, recipe.branch_kind, seed=recipe.seed)
+        return TrainedExits(branches=branches, final_temperature=1.0, final_accuracy=None)
+    return train_branches(
+        captured,
+        positions,
+        recipe.branch_kind,
+        train=parts.train,
+        calibration=parts.calibration,
+        seed=recipe.seed,
+        progress=screen.progress,
+    )
+
+
+def _ranging(recipe: Recipe, sources: Sources) -> list[Tensor]:
+    """Batches that ranges are taken from; noise only where the bundle measures nothing but speed."""
+    if sources.parts:
+        calibration = sources.parts.calibration
+        rows = _evenly(len(calibration), _RANGED_BY)
+        return [torch.from_numpy(batch) for batch in batches_of(calibration.samples[rows])]
+    return [random_samples(sources.sample, 16)] if recipe.untrained else []
+
+
+def _attach_candidates(out: Path, parts: Parts, screen: Screen) -> int:
+    """Judge plans with the segments and codecs that will be deployed."""
+    bundle = open_bundle(out)
+    calibration = parts.calibration
+    judges = calibration.take(_evenly(len(calibration), _JUDGED_BY))
+    found = attach_candidates(
+        bundle,
+        OnnxRuntime(bundle, capacity=len(bundle.manifest.segments)),
+        judges.samples,
+        judges.truth_N,
+        judges.group_N,
+        lambda done, total: screen.progress("judging plans", done, total),
+    )
+    return len(found.candidates)
+
+
+def _evenly(count: int, most: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
+def _provenance(recipe: Recipe, sources: Sources, data: DataSet | None, test_accuracy: float | None) -> dict[str, str]:
+    """How the bundle came to be, for people and for comparing."""
+    found = {"model": recipe.model, "seed": str(recipe.seed), "torch": torch.__version__, "numpy": np.__version__}
+    found["python"] = platform.python_version()
+    if sources.mean or sources.std:
+        found["mean"], found["std"] = str(list(sources.mean)), str(list(sources.std))
+    if recipe.weights:
+        found["weights"] = f"{recipe.weights.name} sha256:{file_entry(recipe.weights).sha256}"
+    if data is not None and sources.parts is not None:
+        found["data"], found["data_sha256"] = data.name, data.digest
+        found["split"] = sources.parts.sizes()
+        found["calibration_groups"] = str(sources.parts.calibration.groups)
+    if recipe.train:
+        found["training"] = ", ".join(f"{key}={value}" for key, value in asdict(recipe.train).items())
+    if recipe.untrained:
+        found["untrained"] = "random weights: for measuring speed only"
+    if test_accuracy is not None:
+        found["test_accuracy"] = f"{test_accuracy:.4f}"
+    return found

@@ -1,0 +1,232 @@
+"""`offramp build`: flags to a recipe, a recipe to a bundle, a bundle to a summary."""
+
+import argparse
+import importlib.util
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from offramp.cli import DONE, INTERRUPTED
+from offramp.errors import InputError, MissingExtraError, SettingsError
+from offramp_builder.recipe import RECIPES, Recipe
+from offramp_builder.training.settings import OPTIMIZERS, TrainSettings
+
+_EXAMPLES = """\
+examples:
+  offramp build --model zoo:resnet20 --data cifar10:PATH --train 30 --out bundles/resnet20
+  offramp build --model mynet:make --weights mynet.pt --data folder:pictures --input-size 224x224x3 --out bundles/mine
+  offramp build --model zoo:mobilenet_v2 --untrained --cuts 4 --out bundles/speed
+  offramp build --recipe demo --out bundles/demo
+
+data: camera-digits, cifar10:FOLDER, folder:FOLDER, mnist:FOLDER, npz:FILE
+"""
+_PACKAGES = {"torch": "torch", "onnx": "onnx", "onnxscript": "onnxscript", "rich": "rich"}
+
+
+class BuildCommand:
+    """Make a bundle from a network: cuts, branches, segments, calibration."""
+
+    summary = "make a bundle from a network: find its cuts, train its branches, write its segments"
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        parser.epilog = _EXAMPLES
+        parser.add_argument(
+            "--out", type=Path, required=True, metavar="DIR", help="the bundle; a bundle there is replaced"
+        )
+        parser.add_argument(
+            "--recipe", metavar="NAME", help=f"begin with: {', '.join(RECIPES)}; other flags override it"
+        )
+        parser.add_argument("--name", help="what people call the bundle (default: the model's name)")
+        parser.add_argument("--seed", type=int, help="for everything drawn at random (default: 0)")
+        parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no progress")
+
+        network = parser.add_argument_group("network")
+        network.add_argument(
+            "--model", metavar="NAME", help="zoo:NAME, or package.module:factory (found from here too)"
+        )
+        network.add_argument("--weights", type=Path, metavar="FILE", help="a state_dict: .pt, .npz or .safetensors")
+        network.add_argument("--untrained", action="store_true", default=None, help="accept random weights: speed only")
+        network.add_argument(
+            "--input-size", metavar="HxWxC", help="of a raw sample: 224, 224x224, 224x224x1, or 16000x"
+        )
+        network.add_argument("--input-kind", metavar="KIND", help="of a raw sample: image, audio, ecg or array")
+        network.add_argument("--mean", metavar="M,M,M", help="per channel, of values in [0, 1]")
+        network.add_argument("--std", metavar="S,S,S", help="per channel, of values in [0, 1]")
+
+        data = parser.add_argument_group("data")
+        data.add_argument("--data", metavar="KIND:PATH", help="samples to train, calibrate and test on")
+        data.add_argument("--limit", type=int, metavar="N", help="at most so many samples of each part")
+        data.add_argument(
+            "--labels", metavar="A,B,…|FILE", help="class names, or a file with one a line (default: the data's)"
+        )
+
+        points = parser.add_argument_group("cuts and branches")
+        points.add_argument(
+            "--cuts", metavar="auto|all|N|NAMES", help="cuts to keep (default: auto, at most 8 and the ends)"
+        )
+        points.add_argument(
+            "--branches", metavar="N|NAMES|none", help="exits before the end (default: 2, evenly placed)"
+        )
+        points.add_argument("--branch-kind", metavar="KIND", help="linear (default) or conv")
+
+        training = parser.add_argument_group("training")
+        training.add_argument(
+            "--train", type=int, metavar="EPOCHS", help="train the network first (resumes when interrupted)"
+        )
+        training.add_argument("--batch", type=int, metavar="N", help="samples a step (default: 128)")
+        training.add_argument("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (default: auto)")
+        training.add_argument(
+            "--learning-rate", type=float, metavar="R", help="at its peak (default: sgd 0.1, adamw 0.001)"
+        )
+        training.add_argument("--weight-decay", type=float, metavar="D", help="(default: sgd 0.0005, adamw 0.05)")
+        training.add_argument("--smoothing", type=float, metavar="S", help="of the labels (default: 0)")
+        training.add_argument(
+            "--shift", type=float, metavar="S", help="move samples by up to this share (default: 0.125)"
+        )
+        training.add_argument(
+            "--flip",
+            action=argparse.BooleanOptionalAction,
+            default=None,
+            help="mirror pictures (default: as the data say)",
+        )
+        training.add_argument(
+            "--supervise",
+            type=float,
+            metavar="W",
+            help="train early features for the branches, with this weight (default: 0)",
+        )
+
+    def run(self, args: argparse.Namespace) -> int:
+        recipe = recipe_from(args)
+        for module, package in _PACKAGES.items():
+            if importlib.util.find_spec(module) is None:
+                raise MissingExtraError(package, "builder", "offramp build")
+        from offramp_builder.building import build
+        from offramp_builder.progress import Screen
+        from offramp_builder.summary import as_json, print_summary
+
+        try:
+            with Screen(quiet=args.json) as screen:
+                if recipe.untrained:
+                    screen.warn("the network is untrained: the bundle measures speed, its answers mean nothing")
+                built = build(recipe, args.out, screen)
+        except KeyboardInterrupt:
+            print("offramp: stopped; the same command goes on from the last whole epoch of training", file=sys.stderr)
+            return INTERRUPTED
+        if args.json:
+            print(json.dumps(as_json(built, args.out)))
+        else:
+            print_summary(built, args.out)
+        return DONE
+
+
+BUILD = BuildCommand()
+
+
+def recipe_from(args: argparse.Namespace) -> Recipe:
+    """The recipe that the flags describe: that of `--recipe`, with what other flags say in its place.
+
+    Raises:
+        SettingsError: A flag has no valid meaning, or flags contradict each other.
+        UnknownNameError: There is no such recipe.
+    """
+    if args.recipe is None and args.model is None:
+        raise SettingsError("nothing to build; give --model zoo:NAME, --model package.module:factory, or --recipe demo")
+    base = RECIPES[args.recipe] if args.recipe is not None else None
+    given: dict[str, Any] = {
+        "model": args.model,
+        "name": args.name,
+        "data": args.data,
+        "limit": args.limit,
+        "weights": args.weights,
+        "untrained": args.untrained,
+        "shape": _size(args.input_size),
+        "kind": args.input_kind,
+        "mean": _numbers(args.mean, "--mean"),
+        "std": _numbers(args.std, "--std"),
+        "labels": _labels(args.labels),
+        "cuts": args.cuts,
+        "branches": args.branches,
+        "branch_kind": args.branch_kind,
+        "seed": args.seed,
+        "train": _training(args, base.train if base else None),
+    }
+    if args.untrained and (args.weights or args.train):
+        raise SettingsError("--untrained contradicts --weights and --train; leave it out")
+    if args.untrained and base:
+        base = replace(base, untrained=True, train=None)
+    given = {name: value for name, value in given.items() if value is not None}
+    return replace(base, **given) if base else Recipe(**given)
+
+
+def _training(args: argparse.Namespace, base: TrainSettings | None) -> TrainSettings | None:
+    given = {
+        "epochs": args.train,
+        "batch": args.batch,
+        "optimizer": args.optimizer,
+        "rate": args.learning_rate,
+        "decay": args.weight_decay,
+        "smoothing": args.smoothing,
+        "shift": args.shift,
+        "flip": args.flip,
+        "supervise": args.supervise,
+        "seed": args.seed,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if args.untrained:
+        return None
+    if base is not None:
+        return replace(base, **given)
+    if args.train is not None:
+        return TrainSettings(**given)
+    if set(given) - {"seed"}:
+        raise SettingsError(f"{sorted(set(given) - {'seed'})[0]} belongs to training; give --train EPOCHS")
+    return None
+
+
+def _size(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        sizes = tuple(int(part) for part in text.lower().split("x") if part)
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise SettingsError(f"{text!r} is no input size; write 224, 224x224 or 224x224x3 (or 16000x for one dimension)")
+    if text.lower().endswith("x"):
+        return sizes
+    match sizes:
+        case (side,):
+            return side, side, 3
+        case (height, width):
+            return height, width, 3
+        case _:
+            return sizes
+
+
+def _numbers(text: str | None, flag: str) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise SettingsError(f"{flag} {text!r} is no list of numbers; write one per channel: 0.5,0.5,0.5") from None
+
+
+def _labels(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    path = Path(text)
+    if "," not in text and path.is_file():
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"the labels in {path} cannot be read: {error}") from error
+        labels = tuple(line.strip() for line in lines if line.strip())
+    else:
+        labels = tuple(part.strip() for part in text.split(",") if part.strip())
+    if len(labels) < 2:
+        raise SettingsError(f"--labels {text!r} names {len(labels)} class(es); give names between commas, or a file")
+    return labels

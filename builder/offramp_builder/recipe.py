@@ -1,0 +1,63 @@
+"""A recipe: everything that `offramp build` is told, as one value; and those that ship."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from offramp.errors import SettingsError
+from offramp.registry import Catalogue
+from offramp_builder.training.settings import TrainSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How to come from a network and data to a bundle."""
+
+    model: str
+    """`zoo:NAME`, or `package.module:factory`."""
+    name: str = ""
+    """What a person calls the bundle; empty: the model's name."""
+    data: str = ""
+    """`kind:PATH`, see `offramp.data`; empty: none, and nothing can be trained or calibrated."""
+    limit: int | None = None
+    """At most so many samples of each part."""
+    weights: Path | None = None
+    train: TrainSettings | None = None
+    untrained: bool = False
+    """Accept a network that nobody trained: for measuring speed, never for answers."""
+    shape: tuple[int, ...] | None = None
+    """Of a raw sample, where neither the data nor the zoo fix it."""
+    kind: str | None = None
+    """Of the raw sample, where neither the data nor the zoo say: image, audio, ecg or array."""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    """Per channel, of values in [0, 1]; empty: from the data where the network is trained here, else 0 and 1."""
+    labels: tuple[str, ...] = ()
+    cuts: str = "auto"
+    """auto, all, a number, or names between commas."""
+    branches: str = "2"
+    """A number, names between commas, or none."""
+    branch_kind: str = "linear"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.train and not self.data:
+            raise SettingsError("training needs samples; give --data, such as --data folder:PATH")
+        if not self.train and self.weights is None and not self.untrained:
+            raise SettingsError(
+                "the network has random weights; give --weights FILE or --train EPOCHS, "
+                "or --untrained for a bundle that only measures speed"
+            )
+
+
+DEMO = Recipe(
+    name="demo",
+    model="zoo:camera_cnn",
+    data="camera-digits",
+    train=TrainSettings(epochs=10, batch=64, optimizer="adamw", rate=3e-3, shift=0.08, supervise=0.3),
+    cuts="stem,wide,middle.block1,middle.block2,middle,narrow.block1,narrow",
+    branches="middle.block1,middle.block2,middle",
+    branch_kind="conv",
+)
+"""The bundle that `offramp demo` ships with; the cuts are where a person would divide it."""
+
+RECIPES: Catalogue[Recipe] = Catalogue("recipe", [("demo", DEMO)])

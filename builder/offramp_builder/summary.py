@@ -1,0 +1,75 @@
+"""What was built, as a table for people or as JSON for programs."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from offramp.bundle.manifest import Manifest
+from offramp.units import format_bytes
+from offramp_builder.building import Built
+
+
+def print_summary(built: Built, out: Path) -> None:
+    """The kept cuts with their features, operations and branches, on standard output."""
+    manifest = built.manifest
+    table = Table(title=f"{manifest.name}: {len(manifest.cuts)} cuts, {len(manifest.branches)} branches")
+    for heading, side in (("cut", "right"), ("name", "left"), ("feature", "left"), ("bytes", "right")):
+        table.add_column(heading, justify="right" if side == "right" else "left")
+    for heading in ("MMAC", "share", "branch", "accuracy"):
+        table.add_column(heading, justify="right")
+    for row in _rows(manifest):
+        table.add_row(*row)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"whole network: {_share(manifest.final_accuracy)} on the calibration split", markup=False)
+    if built.test_accuracy is not None:
+        console.print(f"               {_share(built.test_accuracy)} on the test split ({built.sizes})", markup=False)
+    if built.candidates:
+        console.print(f"{built.candidates} plans judged on the calibration split", markup=False)
+    nbytes = sum(entry.nbytes for entry in manifest.files.values())
+    console.print(f"{out}: {format_bytes(nbytes)}, model {manifest.model_digest[:12]}", markup=False, soft_wrap=True)
+
+
+def as_json(built: Built, out: Path) -> dict[str, Any]:
+    """The same as plain values; sizes in bytes, accuracies in [0, 1]."""
+    manifest = built.manifest
+    return {
+        "bundle": str(out),
+        "name": manifest.name,
+        "model_digest": manifest.model_digest,
+        "labels": list(manifest.labels),
+        "cuts": [
+            {
+                "cut": cut,
+                "name": spec.name,
+                "nbytes": spec.nbytes,
+                "macs": sum(stage.macs for stage in manifest.stages[:cut]),
+                "branch_accuracy": branch.accuracy if (branch := manifest.branch_at(cut)) else None,
+            }
+            for cut, spec in enumerate(manifest.cuts)
+        ],
+        "final_accuracy": manifest.final_accuracy,
+        "test_accuracy": built.test_accuracy,
+        "candidates": built.candidates,
+        "nbytes": sum(entry.nbytes for entry in manifest.files.values()),
+    }
+
+
+def _rows(manifest: Manifest) -> list[tuple[str, ...]]:
+    total = max(1, sum(stage.macs for stage in manifest.stages))
+    rows: list[tuple[str, ...]] = []
+    for cut, spec in enumerate(manifest.cuts):
+        macs = sum(stage.macs for stage in manifest.stages[:cut])
+        shapes = ", ".join("x".join(map(str, tensor.shape)) + f" {tensor.dtype}" for tensor in spec.tensors)
+        branch = manifest.branch_at(cut)
+        said = (branch.kind, _share(branch.accuracy)) if branch else ("", "")
+        rows.append(
+            (str(cut), spec.name, shapes, format_bytes(spec.nbytes), f"{macs / 1e6:.2f}", f"{macs / total:.0%}", *said)
+        )
+    return rows
+
+
+def _share(accuracy: float | None) -> str:
+    return "untrained" if accuracy is None else f"{accuracy:.1%}"

@@ -1,0 +1,1 @@
+"""Training a trunk from raw samples: on a CPU, resumable, with a seed."""

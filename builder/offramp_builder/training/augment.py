@@ -1,0 +1,39 @@
+"""Simple augmentation of raw samples, before preprocessing.
+
+# N samples, H height, W width, C channels, L length
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offramp.records import Array
+from offramp_builder.training.settings import TrainSettings
+
+
+def augment(samples: Array, settings: TrainSettings, rng: np.random.Generator) -> Array:
+    """Samples moved (and mirrored) at random: pictures [N, H, W, C] both ways, sound and ECG [N, L] in time.
+
+    What is moved in is the edge repeated for pictures, the other end for signals. Other arrays stay as they are.
+    """
+    if samples.ndim == 4 and samples.dtype == np.uint8:
+        return _move_images(samples, settings, rng)
+    if samples.ndim == 2 and samples.dtype in (np.int16, np.float32):
+        reach = int(settings.shift * samples.shape[1])
+        steps = rng.integers(-reach, reach + 1, len(samples))
+        return np.stack([np.roll(sample, step) for sample, step in zip(samples, steps, strict=True)])
+    return samples
+
+
+def _move_images(images_NHWC: Array, settings: TrainSettings, rng: np.random.Generator) -> NDArray[Any]:
+    count, height, width = (int(size) for size in images_NHWC.shape[:3])
+    up, left = int(settings.shift * height), int(settings.shift * width)
+    padded = np.pad(images_NHWC, ((0, 0), (up, up), (left, left), (0, 0)), mode="edge")
+    tops, lefts = rng.integers(0, 2 * up + 1, (count,)), rng.integers(0, 2 * left + 1, (count,))
+    mirrored = rng.random((count,)) < (0.5 if settings.flip else 0.0)
+    moved = np.empty_like(images_NHWC)
+    for row in range(count):
+        window = padded[row, tops[row] : tops[row] + height, lefts[row] : lefts[row] + width]
+        moved[row] = window[:, ::-1] if mirrored[row] else window
+    return moved

@@ -1,0 +1,48 @@
+"""How a trunk is trained."""
+
+from dataclasses import dataclass
+
+from offramp.errors import SettingsError
+from offramp.registry import unknown
+
+OPTIMIZERS = ("auto", "sgd", "adamw")
+_RATES = {"sgd": 0.1, "adamw": 1e-3}
+_DECAYS = {"sgd": 5e-4, "adamw": 0.05}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """Stochastic gradient descent with a cosine schedule; the defaults suit small networks from scratch."""
+
+    epochs: int
+    batch: int = 128
+    optimizer: str = "auto"
+    """sgd (Nesterov momentum), adamw, or auto: adamw for networks with attention, layer norms or recurrence."""
+    rate: float | None = None
+    """Peak learning rate; None takes the optimizer's default (sgd 0.1, adamw 0.001)."""
+    decay: float | None = None
+    """Weight decay of matrices and kernels; None takes the optimizer's default (sgd 0.0005, adamw 0.05)."""
+    flip: bool | None = None
+    """Mirror pictures at random: only where a mirrored picture keeps its class. None: as the data set says."""
+    shift: float = 0.125
+    """Move samples at random by up to this share of their side or length."""
+    smoothing: float = 0.0
+    """Share of each target spread over all classes."""
+    supervise: float = 0.0
+    """Weight of the loss of throw-away classifiers at the exit points; they make early features easier to classify."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 2:
+            raise SettingsError(f"training takes at least 1 epoch of batches of 2, not {self.epochs} of {self.batch}")
+        if self.optimizer not in OPTIMIZERS:
+            raise SettingsError(unknown("optimizer", self.optimizer, list(OPTIMIZERS)))
+        for name, value, most in (("shift", self.shift, 0.5), ("smoothing", self.smoothing, 0.9)):
+            if not 0 <= value <= most:
+                raise SettingsError(f"{name} {value} is out of range; give one between 0 and {most}")
+
+    def peak_rate(self, optimizer: str) -> float:
+        return _RATES[optimizer] if self.rate is None else self.rate
+
+    def weight_decay(self, optimizer: str) -> float:
+        return _DECAYS[optimizer] if self.decay is None else self.decay

@@ -1,0 +1,179 @@
+"""The training loop: raw batches in, a trained trunk out.
+
+    samples ─ shuffle, augment ─► road (bfloat16 where the processor has it) ─► loss ─► step … checkpoint each epoch
+
+# N samples, K classes
+"""
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from offramp.data.dataset import DataSet
+from offramp.errors import ModelError
+from offramp.records import Array
+from offramp_builder.training import checkpoint as checkpoints
+from offramp_builder.training.augment import augment
+from offramp_builder.training.settings import TrainSettings
+from offramp_builder.training.supervision import Supervised, Supervision
+from offramp_builder.training.watch import Quiet, Watch
+
+_WARM_UP = 0.05  # share of all steps over which the rate rises
+_EVALUATION_BATCH = 256
+
+
+def train(
+    road: nn.Module,
+    data: DataSet,
+    settings: TrainSettings,
+    *,
+    supervised: Sequence[Supervised] = (),
+    checkpoint: Path | None = None,
+    watch: Watch | None = None,
+) -> None:
+    """Train `road` (raw samples to logits) in place; it is in evaluation mode afterwards.
+
+    The losses of the throw-away classifiers `supervised` are added with weight `settings.supervise`. An interrupt
+    (Ctrl-C) leaves the checkpoint of the last whole epoch, with which the same call goes on.
+
+    Raises:
+        ModelError: The loss is no longer finite.
+        InputError: The checkpoint belongs to another training.
+    """
+    watch = watch or Quiet()
+    torch.manual_seed(settings.seed)
+    trained = nn.ModuleDict({"road": road, "supervision": (supervision := Supervision(road, supervised))})
+    _lay_out(trained, torch.channels_last)
+    optimizer = _optimizer(trained, settings)
+    mark = _fingerprint(trained, data, settings)
+    state = checkpoints.load(checkpoint, mark) if checkpoint else None
+    if state:
+        trained.load_state_dict(state["weights"])
+        optimizer.load_state_dict(state["optimizer"])
+    first = state["epoch"] if state else 0
+    trained.train()
+    for epoch in range(first, settings.epochs):
+        _train_epoch(trained, optimizer, data, settings, epoch, watch)
+        if checkpoint:
+            weights, progress = trained.state_dict(), optimizer.state_dict()
+            checkpoints.save(
+                checkpoint, {"fingerprint": mark, "epoch": epoch + 1, "weights": weights, "optimizer": progress}
+            )
+    supervision.detach()
+    _lay_out(trained, torch.contiguous_format)
+    road.eval()
+
+
+def logits_of(road: nn.Module, samples: Array) -> NDArray[np.float32]:
+    """[N, K] logits of raw samples, in evaluation mode and full precision."""
+    was_training = road.training
+    road.eval()
+    with torch.inference_mode():
+        found = [road(torch.from_numpy(batch)).float().numpy() for batch in batches_of(samples)]
+    road.train(was_training)
+    return np.concatenate(found)
+
+
+def evaluate(road: nn.Module, data: DataSet) -> float:
+    """Share of the samples that `road` gets right."""
+    return float((logits_of(road, data.samples).argmax(1) == data.truth_N).mean())
+
+
+def batches_of(samples: Array, size: int = _EVALUATION_BATCH) -> Iterator[Array]:
+    """Contiguous copies of at most `size` samples, in order: never views that torch could write through."""
+    for start in range(0, len(samples), size):
+        yield np.array(samples[start : start + size])
+
+
+def _train_epoch(
+    trained: nn.ModuleDict,
+    optimizer: torch.optim.Optimizer,
+    data: DataSet,
+    settings: TrainSettings,
+    epoch: int,
+    watch: Watch,
+) -> None:
+    # Seeded by the epoch, so that a resumed training meets the same batches as one that was never interrupted.
+    rng = np.random.default_rng([settings.seed, epoch])
+    torch.manual_seed(settings.seed * 1_000_003 + epoch)
+    order = rng.permutation(len(data))
+    steps = max(1, len(data) // settings.batch)
+    supervision: Any = trained["supervision"]
+    right = seen = 0
+    for step in range(steps):
+        rows = np.sort(order[step * settings.batch : (step + 1) * settings.batch])
+        batch = torch.from_numpy(augment(data.samples[rows], settings, rng))
+        truth_N = torch.from_numpy(data.truth_N[rows])
+        _set_rate(optimizer, _schedule((epoch * steps + step) / (settings.epochs * steps)))
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+            logits_NK = trained["road"](batch).float()
+            loss = functional.cross_entropy(logits_NK, truth_N, label_smoothing=settings.smoothing)
+            loss = loss + settings.supervise * supervision.loss(truth_N)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        if not math.isfinite(value := loss.item()):
+            raise ModelError(f"the loss became {value} in epoch {epoch + 1}; train with a lower rate")
+        right += int((logits_NK.argmax(1) == truth_N).sum())
+        seen += len(rows)
+        watch.step(epoch=epoch + (step + 1) / steps, epochs=settings.epochs, loss=value, accuracy=right / seen)
+
+
+def _lay_out(module: Any, layout: torch.memory_format) -> None:
+    """Channels last is what the processor's convolutions want: 1.3 times faster on pictures."""
+    module.to(memory_format=layout)
+
+
+def _optimizer(trained: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    name = settings.optimizer if settings.optimizer != "auto" else _fitting_optimizer(trained)
+    rate, decay = settings.peak_rate(name), settings.weight_decay(name)
+    wanted = [parameter for parameter in trained.parameters() if parameter.requires_grad]
+    # Norms and biases are not decayed: it only makes them smaller than they should be.
+    groups = [
+        {"params": [parameter for parameter in wanted if parameter.ndim > 1], "weight_decay": decay},
+        {"params": [parameter for parameter in wanted if parameter.ndim <= 1], "weight_decay": 0.0},
+    ]
+    for group in groups:
+        group["peak"] = rate
+    if name == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups, lr=rate)
+
+
+def _fitting_optimizer(trained: nn.Module) -> str:
+    delicate = (nn.LayerNorm, nn.MultiheadAttention, nn.RNNBase)
+    return "adamw" if any(isinstance(module, delicate) for module in trained.modules()) else "sgd"
+
+
+def _schedule(done: float) -> float:
+    """Share of the peak rate after this share of all steps: a short rise, then half a cosine."""
+    if done < _WARM_UP:
+        return (done + 1e-3) / (_WARM_UP + 1e-3)
+    return 0.5 * (1 + math.cos(math.pi * (done - _WARM_UP) / (1 - _WARM_UP)))
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = share * group["peak"]
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself; where it does not, it is slower than float32."""
+    capability: Mapping[str, Any] = torch.cpu.get_capabilities()
+    return bool(capability.get("avx512_bf16") or capability.get("amx_bf16") or capability.get("bf16"))
+
+
+def _fingerprint(trained: nn.Module, data: DataSet, settings: TrainSettings) -> str:
+    shapes = [(name, tuple(value.shape)) for name, value in trained.state_dict().items()]
+    start = [float(parameter.detach().double().sum()) for parameter in itertools.islice(trained.parameters(), 8)]
+    described = repr((shapes, start, data.digest, len(data), settings))
+    return hashlib.sha256(described.encode()).hexdigest()

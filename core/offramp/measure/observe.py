@@ -1,24 +1,26 @@
-"""What the deployed segments and codecs say about samples: run once, so that any plan can be judged afterwards.
+"""Observations: what exits, splits and codecs can turn into an answer, for M samples.
 
-    samples ─► segments with their branches ─► what each branch would answer, and how sure it is
-        └────► each (split, codec) ─► payload bytes ─► decode ─► tail ─► what the edge would answer
+    samples ─► Listener ─► Heard ─┐
+                                  ├─► Observations ─► candidates
+    tape ─────────────────────────┘
 
-# M samples, S fused scores, B branches
+A network that was just run and one that was recorded are judged alike.
+
+# M samples, S fused scores
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offramp.bundle.store import Bundle
-from offramp.codecs.catalog import open_codec
-from offramp.records import Array, Feature
+from offramp.measure.listen import Listener, Progress
+from offramp.records import Array
 from offramp.runtime.runtime import Runtime
-from offramp.tail import Tail
-
-BATCH = 32
+from offramp.tape.header import FINAL, branch_voice
+from offramp.tape.reader import Tape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,72 +49,51 @@ def observe(
     bundle: Bundle,
     runtime: Runtime,
     samples: Array,
-    codecs: Mapping[int, list[str]],
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    codecs: Mapping[int, Sequence[str]],
+    progress: Progress = lambda _done, _total: None,
 ) -> Observations:
     """Run samples [M, *shape] through every branch, and through every codec of `codecs` (by split).
 
     `progress` is called with (samples done, samples in all).
     """
-    opened = {(split, name): open_codec(name, bundle.manifest, split) for split in codecs for name in codecs[split]}
-    tail = Tail(bundle, runtime)
-    heard = _Heard(bundle, runtime, {branch.cut for branch in bundle.manifest.branches}, set(codecs))
-    answers: dict[tuple[int, str], list[NDArray[np.int64]]] = {key: [] for key in opened}
-    sizes: dict[tuple[int, str], list[int]] = {key: [] for key in opened}
-
-    for first in range(0, len(samples), BATCH):
-        for cut, feature in heard.walk(samples[first : first + BATCH]):
-            for key, codec in opened.items():
-                if key[0] == cut:
-                    payloads = [codec.encode(one) for one in _singles(feature)]
-                    answers[key].append(tail.run(cut, [codec.decode(payload) for payload in payloads]).argmax(axis=1))
-                    sizes[key].extend(map(len, payloads))
-        progress(min(first + BATCH, len(samples)), len(samples))
-
+    listener = Listener(bundle, runtime, codecs)
+    heard = listener.hear(samples, progress)
+    labels = {voice: logits_MK.argmax(axis=1) for voice, logits_MK in heard.logits.items()}
     return Observations(
-        branch_labels={cut: np.concatenate(parts) for cut, parts in heard.labels.items()},
-        branch_scores={cut: np.concatenate(parts) for cut, parts in heard.scores.items()},
-        final_labels_M=np.concatenate(heard.final),
+        branch_labels={cut: labels[branch_voice(cut)] for cut in listener.branches},
+        branch_scores={cut: heard.scores[branch_voice(cut)] for cut in listener.branches},
+        final_labels_M=labels[FINAL],
         edge={
-            key: EdgeAnswers(labels_M=np.concatenate(parts), payload_bytes_M=np.array(sizes[key], dtype=np.int64))
-            for key, parts in answers.items()
+            (entry.split, entry.codec): EdgeAnswers(
+                labels_M=labels[entry.voice], payload_bytes_M=heard.payload_bytes[entry.split, entry.codec]
+            )
+            for entry in listener.entries
         },
     )
 
 
-class _Heard:
-    """Walks batches from point to point and notes what the branches and the end of the network say."""
+def recorded(tape: Tape, subset: str) -> Observations:
+    """What a tape holds about its samples of one subset, in the order of `tape.rows(subset)`.
 
-    def __init__(self, bundle: Bundle, runtime: Runtime, branches: set[int], splits: set[int]) -> None:
-        self._runtime = runtime
-        self._end = bundle.manifest.end
-        self._points = sorted(branches | splits | {self._end})
-        self.labels: dict[int, list[NDArray[np.int64]]] = {cut: [] for cut in sorted(branches)}
-        self.scores: dict[int, list[NDArray[np.float32]]] = {cut: [] for cut in sorted(branches)}
-        self.final: list[NDArray[np.int64]] = []
-
-    def walk(self, batch: Array) -> Iterator[tuple[int, Feature]]:
-        """Yields each point before the end, with the feature there."""
-        feature: Feature = (batch,)
-        here = 0
-        for point in self._points:
-            if point > here:
-                outputs = self._runtime.open(here, point, branch=point in self.labels).run(feature)
-                feature, here = outputs.feature, point
-                if outputs.logits_NK is not None and outputs.scores_NS is not None:
-                    self._note(point, outputs.logits_NK, outputs.scores_NS)
-            if here < self._end:
-                yield here, feature
-
-    def _note(self, point: int, logits_NK: NDArray[np.float32], scores_NS: NDArray[np.float32]) -> None:
-        said = logits_NK.argmax(axis=1)
-        if point == self._end:
-            self.final.append(said)
-        else:
-            self.labels[point].append(said)
-            self.scores[point].append(scores_NS)
-
-
-def _singles(feature: Feature) -> Iterator[Feature]:
-    for index in range(len(feature[0])):
-        yield tuple(tensor[index : index + 1] for tensor in feature)
+    Raises:
+        TapeError: No sample is of this subset, or the tape cannot be read.
+    """
+    rows = tape.rows(subset)
+    branches = {}
+    for cut in tape.header.branches:
+        voice = tape.branch(cut)
+        assert voice.scores_NS is not None  # only tails carry none
+        branches[cut] = (voice.label_N[rows], voice.scores_NS[rows])
+    labels = {entry.voice: tape.voice(entry.voice).label_N[rows] for entry in tape.header.codecs}
+    return Observations(
+        branch_labels={cut: said for cut, (said, _) in branches.items()},
+        branch_scores={cut: scores_MS for cut, (_, scores_MS) in branches.items()},
+        final_labels_M=tape.final().label_N[rows],
+        edge={
+            (entry.split, entry.codec): EdgeAnswers(
+                labels_M=labels[entry.voice],
+                payload_bytes_M=tape.payload_bytes(entry.split, entry.codec)[rows].astype(np.int64),
+            )
+            for entry in tape.header.codecs
+        },
+    )

@@ -1,16 +1,17 @@
 """Candidates: plans worth considering, with what they are worth, free of any host's timing.
 
+    Observations ─► exit rules × (split, codec) ─► accuracy, shares, bytes ─► those that no other one covers
+
 From observations on the calibration split, each (split × exit rule × codec) gets its accuracy with a lower confidence
 bound, the share of samples that reach each branch and the uplink, and its bytes. With the profile of *this* host and
 the link of *this* moment, `offramp.planning.cost` turns them into latency.
 
-# M samples
+# M samples, C candidates of one split, D costs
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from statistics import NormalDist
 
@@ -25,15 +26,19 @@ from offramp.exits.catalog import open_policy
 from offramp.exits.policy import NO_STATE, BranchOutputs
 from offramp.measure.observe import Observations
 from offramp.plan import NO_EXIT, ExitRule, Plan
+from offramp.planning.front import uncovered
+from offramp.planning.rules import rules_for
 from offramp.records import NO_REVISION, Revision
 
 FILE = "candidates.json"
+DIGITS = 5
+"""Of shares in the file: a third of its size is saved, and a share of 100,000 samples is still exact."""
 CONFIDENCE = 0.95
 """Of the lower accuracy bound."""
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
-"""The monotone path along which all branches of a rule move together."""
-MAX_BRANCHES = 4
-"""Every subset of the branches is tried; four branches have 15."""
+SLACK = 0.02
+"""Candidates that differ by less, in shares of operations, samples or bytes, are one: no profile tells them apart."""
+BRANCH_SLACK = 0.1
+"""The same for the number of branches asked: one costs a few hundredths of a network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,29 +79,32 @@ class Candidates:
 def enumerate_candidates(
     observations: Observations, truth_M: NDArray[np.int64], group_M: NDArray[np.int64], manifest: Manifest
 ) -> Candidates:
-    """Every plan worth considering; dominated ones (same exits, more bytes, no better) are left out."""
+    """Every plan worth considering; those that another one covers in all respects are left out.
+
+    Plans without exits stay, of each way to send the input the best: tables compare with them.
+    """
     units = len(np.unique(group_M))
     endings = [
-        _Ending(split, codec, said.labels_M, said.payload_bytes_M) for (split, codec), said in observations.edge.items()
+        _Ending(split, codec, said.labels_M == truth_M, said.payload_bytes_M)
+        for (split, codec), said in observations.edge.items()
     ]
     nothing_M = np.zeros(len(truth_M), dtype=np.int64)
-    endings.append(_Ending(manifest.end, "none", observations.final_labels_M, nothing_M))
+    right_M = observations.final_labels_M == truth_M
+    endings.append(_Ending(manifest.end, "none", right_M, nothing_M))
+    cuts = [branch.cut for branch in manifest.branches]
+    walks = [_walk(rule, observations, truth_M) for rule in rules_for(cuts)]
     found: list[Candidate] = []
     for split in sorted({ending.split for ending in endings}):
         rivals = [ending for ending in endings if ending.split == split]
-        for rule in _rules(manifest, split):
-            taken_at_M = _walk(rule, observations)
-            early_M = _early_labels(rule, taken_at_M, observations)
-            judged = []
-            for ending in rivals:
-                right_M = np.where(taken_at_M < 0, ending.labels_M, early_M) == truth_M
-                judged.append(_judge(rule, ending, taken_at_M, right_M, units))
-            found.extend(_front(judged))
+        plain = [_judge(_everybody(len(truth_M)), ending, units) for ending in rivals]
+        found.extend(_baselines(plain))
+        judged = [_judge(walk, ending, units) for walk in walks if walk.last <= split for ending in rivals]
+        found.extend(_worth_keeping(judged, plain, manifest))
     return Candidates(
         model_digest=manifest.model_digest,
         samples=len(truth_M),
         groups=units,
-        full_accuracy=float((observations.final_labels_M == truth_M).mean()),
+        full_accuracy=float(right_M.mean()),
         candidates=tuple(found),
     )
 
@@ -108,12 +116,15 @@ def write_candidates(candidates: Candidates, path: Path) -> None:
 def read_candidates(bundle: Bundle) -> Candidates:
     """
     Raises:
-        BundleError: The bundle ships none, or those of another model.
+        BundleError: The bundle ships none, malformed ones, or those of another model.
     """
     path = bundle.file(FILE)
     if not path.is_file():
         raise BundleError(f"{bundle.path} ships no {FILE}; build it with calibration data to be able to plan with it")
-    candidates = from_json(Candidates, json.loads(path.read_text(encoding="utf-8")))
+    try:
+        candidates = from_json(Candidates, json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise BundleError(f"{path} is not JSON ({error}); build the bundle again") from error
     if candidates.model_digest != bundle.manifest.model_digest:
         raise BundleError(f"{path} belongs to another model; build the bundle again")
     return candidates
@@ -127,74 +138,114 @@ def wilson_low(share: float, trials: int) -> float:
     return max(0.0, (centre - spread) / (1 + z * z / trials))
 
 
-def _rules(manifest: Manifest, split: int) -> Iterator[ExitRule]:
-    yield NO_EXIT
-    cuts = [branch.cut for branch in manifest.branches if branch.cut <= split][:MAX_BRANCHES]
-    for size in range(1, len(cuts) + 1):
-        for asked in combinations(cuts, size):
-            for threshold in THRESHOLDS:
-                yield ExitRule(policy="confidence", thresholds=tuple((cut, threshold) for cut in asked))
-
-
 @dataclass(frozen=True, slots=True)
 class _Ending:
     """What answers those who did not leave: one (split, codec), or the end of the network."""
 
     split: int
     codec: str
-    labels_M: NDArray[np.int64]
+    right_M: NDArray[np.bool_]
     payload_bytes_M: NDArray[np.int64]
 
 
-def _walk(rule: ExitRule, observations: Observations) -> NDArray[np.int64]:
-    """[M] the cut of the branch where each sample leaves, -1 where it stays: decided by the deployed policy."""
-    taken_at_M = np.full(len(observations.final_labels_M), -1, dtype=np.int64)
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """Who leaves where under one rule."""
+
+    rule: ExitRule
+    stays_M: NDArray[np.bool_]
+    right_M: NDArray[np.bool_]
+    """Left, and with the right answer."""
+    reach: tuple[float, ...]
+
+    @property
+    def last(self) -> int:
+        return self.rule.thresholds[-1][0]
+
+
+def _everybody(count: int) -> _Walk:
+    return _Walk(NO_EXIT, np.ones(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_), ())
+
+
+def _walk(rule: ExitRule, observations: Observations, truth_M: NDArray[np.int64]) -> _Walk:
+    """Decided by the deployed policy."""
+    stays_M = np.ones(len(truth_M), dtype=np.bool_)
+    right_M = np.zeros(len(truth_M), dtype=np.bool_)
+    reach = []
     policy, state = open_policy(rule), NO_STATE
     for cut, _ in rule.thresholds:
-        here = np.flatnonzero(taken_at_M < 0)
+        here = np.flatnonzero(stays_M)
+        reach.append(round(len(here) / len(truth_M), DIGITS))
         # Instance policies read the fused scores alone, so no logits are kept for them.
         no_logits = np.empty((len(here), 0), dtype=np.float32)
         leave, state = policy.decide(BranchOutputs(cut, no_logits, observations.branch_scores[cut][here]), state)
-        taken_at_M[here[leave]] = cut
-    return taken_at_M
+        left = here[leave]
+        stays_M[left] = False
+        right_M[left] = observations.branch_labels[cut][left] == truth_M[left]
+    return _Walk(rule, stays_M, right_M, tuple(reach))
 
 
-def _early_labels(rule: ExitRule, taken_at_M: NDArray[np.int64], observations: Observations) -> NDArray[np.int64]:
-    """[M] what the branch where a sample leaves says; -1 where it stays."""
-    labels_M = np.full(len(taken_at_M), -1, dtype=np.int64)
-    for cut, _ in rule.thresholds:
-        left = taken_at_M == cut
-        labels_M[left] = observations.branch_labels[cut][left]
-    return labels_M
-
-
-def _judge(
-    rule: ExitRule, ending: _Ending, taken_at_M: NDArray[np.int64], right_M: NDArray[np.bool_], units: int
-) -> Candidate:
-    sent_M = taken_at_M < 0
-    accuracy = float(right_M.mean())
-    sizes = ending.payload_bytes_M[sent_M]
+def _judge(walk: _Walk, ending: _Ending, units: int) -> Candidate:
+    accuracy = float(np.where(walk.stays_M, ending.right_M, walk.right_M).mean())
+    sizes = ending.payload_bytes_M[walk.stays_M]
     return Candidate(
         split=ending.split,
-        exit=rule,
+        exit=walk.rule,
         codec=ending.codec,
-        accuracy=accuracy,
-        accuracy_low=wilson_low(accuracy, units),
-        reach=tuple(float(1 - np.isin(taken_at_M, _before(rule, cut)).mean()) for cut, _ in rule.thresholds),
-        offload=float(sent_M.mean()),
-        payload_mean=float(sizes.mean()) if sizes.size else 0.0,
-        payload_p95=float(np.quantile(sizes, 0.95)) if sizes.size else 0.0,
+        accuracy=round(accuracy, DIGITS),
+        accuracy_low=round(wilson_low(accuracy, units), DIGITS),
+        reach=walk.reach,
+        offload=round(float(walk.stays_M.mean()), DIGITS),
+        payload_mean=round(float(sizes.mean()), 1) if sizes.size else 0.0,
+        payload_p95=round(float(np.quantile(sizes, 0.95)), 1) if sizes.size else 0.0,
     )
 
 
-def _before(rule: ExitRule, cut: int) -> list[int]:
-    return [other for other, _ in rule.thresholds if other < cut]
+def input_format(codec: str) -> str:
+    """The family of an input codec, such as jpeg of jpeg:90: each is a baseline of its own."""
+    return codec.partition("+")[0].partition(":")[0]
 
 
-def _front(rivals: Sequence[Candidate]) -> list[Candidate]:
-    """Same split, same exits, several codecs: more bytes must buy accuracy."""
-    front: list[Candidate] = []
-    for rival in sorted(rivals, key=lambda item: (item.payload_mean, -item.accuracy)):
-        if not front or rival.accuracy > front[-1].accuracy:
-            front.append(rival)
-    return front
+def _baselines(plain: Sequence[Candidate]) -> Iterator[Candidate]:
+    """Plans without exits at one split: more bytes must buy accuracy; at the input, within one format."""
+    families: dict[str, list[Candidate]] = {}
+    for one in plain:
+        families.setdefault(input_format(one.codec) if one.split == 0 else "", []).append(one)
+    for rivals in families.values():
+        best = -1.0
+        for rival in sorted(rivals, key=lambda item: (item.payload_mean, -item.accuracy)):
+            if rival.accuracy > best:
+                best = rival.accuracy
+                yield rival
+
+
+def _worth_keeping(judged: Sequence[Candidate], plain: Sequence[Candidate], manifest: Manifest) -> list[Candidate]:
+    """Plans with exits at one split that no other plan there covers."""
+    if not judged:
+        return []
+    both = [*plain, *judged]
+    accuracy_C = np.array([one.accuracy for one in both])
+    cost_CD = np.array([_costs(one, manifest) for one in both])
+    slack_CD = np.tile([SLACK, BRANCH_SLACK, SLACK, 0.0], (len(both), 1))
+    slack_CD[:, -1] = SLACK * cost_CD[:, -1]
+    return [both[place] for place in sorted(uncovered(accuracy_C, cost_CD, slack_CD)) if place >= len(plain)]
+
+
+def _costs(candidate: Candidate, manifest: Manifest) -> list[float]:
+    """Of an average sample: share of the network executed on the device, branches asked, share sent, bytes.
+
+    The cost formula grows with each of these and with nothing else, as far as operations tell a host's time: what is
+    covered here would hardly win anywhere.
+    """
+    macs = [stage.macs for stage in manifest.stages]
+    here, executed = 0, 0.0
+    shares = [*candidate.reach, candidate.offload]
+    for stop, share in zip([*(cut for cut, _ in candidate.exit.thresholds), candidate.split], shares, strict=True):
+        executed += share * sum(macs[here:stop])
+        here = stop
+    return [
+        executed / max(1, sum(macs)),
+        sum(candidate.reach),
+        candidate.offload,
+        candidate.offload * candidate.payload_mean,
+    ]

@@ -1,0 +1,48 @@
+"""Exit rules worth trying: which branches are asked, and how sure they have to be.
+
+All branches of a rule move together along one path per policy, from lenient to strict: a stricter step lets nobody
+leave earlier. So a rule is a set of branches and one step, not a grid over every branch's own threshold.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+
+from offramp.plan import ExitRule
+
+_SURE = (0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
+
+PATHS: Mapping[str, tuple[float, ...]] = {
+    "confidence": _SURE,
+    "entropy": (0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01),
+    "margin": (0.2, *_SURE),
+}
+"""By policy, the steps from lenient to strict. Policies that read fused scores alone are here: what a tape holds."""
+
+EVERY_SET = 4
+"""Up to so many branches, every set of them is tried: 15 sets. Nine branches would have 511."""
+
+
+def rules_for(cuts: Sequence[int]) -> Iterator[ExitRule]:
+    """Rules for branches at these cuts; the one that asks nobody is not among them.
+
+    Strict ones come first: of rules that the samples at hand cannot tell apart, the safe one is kept.
+    """
+    for asked in branch_sets(cuts):
+        for policy, path in PATHS.items():
+            for threshold in reversed(path):
+                yield ExitRule(policy=policy, thresholds=tuple((cut, threshold) for cut in asked))
+
+
+def branch_sets(cuts: Sequence[int]) -> list[tuple[int, ...]]:
+    """Sets of branches that a rule may ask: all of them where there are few, else pairs and evenly spaced ones.
+
+    Of many branches, neighbours say nearly the same: each one that is asked costs its time and buys ever less.
+    """
+    if len(cuts) <= EVERY_SET:
+        return [asked for size in range(1, len(cuts) + 1) for asked in combinations(cuts, size)]
+    sets = {asked for size in (1, 2) for asked in combinations(cuts, size)}
+    for step in range(1, len(cuts) // 2 + 1):
+        # Every `step`-th one, ending at each of the last few: the deepest branch that is asked matters most.
+        for last in range(len(cuts) - 1, 1, -1):
+            sets.add(tuple(cuts[last::-step][::-1]))
+    return sorted(sets, key=lambda asked: (len(asked), asked))

@@ -10,12 +10,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from offramp.bundle.store import open_bundle
 from offramp.cli import DONE, INTERRUPTED
-from offramp.errors import InputError, SettingsError
+from offramp.errors import InputError, OfframpError, SettingsError
 from offramp.records import Result
 from offramp.units import Seconds
 from offramp_device.device import Device
@@ -82,7 +82,7 @@ class Daemon:
         if feeder is not None and feeder.failure is not None:
             raise feeder.failure
         if writer.failure is not None:
-            raise writer.failure
+            raise _unwritten(writer.failure)
         return INTERRUPTED if self._signal == signal.SIGINT else DONE
 
     def _work(
@@ -160,14 +160,14 @@ class Daemon:
                 "local": None if local is None else str(local.address),
                 "emulated_slowdown": settings.slowdown,
             }
-            print(json.dumps(event), file=out, flush=True)
+            _print(event, out)
 
     def _conclude(self, writer: ResultWriter, device: Device, uplink: Uplink, out: IO[str]) -> None:
         late, connections = (uplink.late, uplink.connections) if isinstance(uplink, EdgeSession) else (0, 0)
         record = writer.summary.record(late=late, connections=connections)
         record["emulated_slowdown"] = self._settings.slowdown
         if self._settings.json and writer.failure is None:
-            print(json.dumps({"summary": record}), file=out, flush=True)
+            _print({"summary": record}, out)
         if record["samples"]:
             self._progress.write(summary_text(record, [cut.name for cut in device.manifest.cuts]))
 
@@ -196,5 +196,22 @@ def _open_out(settings: DeviceSettings) -> Iterator[IO[str]]:
         out = settings.out.open("w", encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"--out {settings.out} cannot be written: {error.strerror or error}") from error
-    with out:
+    try:
         yield out
+    finally:
+        with contextlib.suppress(OSError):  # the writer has flushed, and told what could not be written
+            out.close()
+
+
+def _print(event: Mapping[str, Any], out: IO[str]) -> None:
+    try:
+        print(json.dumps(event), file=out, flush=True)
+    except OSError as error:
+        raise _unwritten(error) from error
+
+
+def _unwritten(error: OSError) -> Exception:
+    """A reader who left needs no message, see `offramp.cli`; a full disk does."""
+    if isinstance(error, BrokenPipeError):
+        return error
+    return OfframpError(f"the results cannot be written: {error.strerror or error}")

@@ -1,5 +1,6 @@
 """The session against real edges that are killed, wrong, garbage, slow, or there twice."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -31,13 +32,13 @@ def test_an_edge_that_is_killed_and_comes_back_costs_no_sample(tiny_bundle: Bund
     with an_edge(tiny_bundle.path) as edge:
         address = edge.address
         device = RunningDevice(
-            "--bundle", tiny_bundle.path, "--edge", address, "--source", "camera-digits", "--rate", 20,
+            "--bundle", tiny_bundle.path, "--edge", address, "--source", "camera-digits", "--rate", 30,
             "--limit", 160, "--plan", OFFLOAD,
         )  # fmt: skip
-        while device.line().get("index") != 30:
+        while device.line().get("index") != 20:
             pass
         edge.kill()
-        while device.line().get("index") != 70:
+        while device.line().get("index") != 50:
             pass
     with an_edge(tiny_bundle.path, address):
         back = device.line()["index"]
@@ -46,7 +47,7 @@ def test_an_edge_that_is_killed_and_comes_back_costs_no_sample(tiny_bundle: Bund
     by_index = {line["index"]: line["answered"] for line in done.results}
     assert set(by_index.values()) == {"edge", "degraded"}
     resumed = next(index for index in range(back, 160) if by_index[index] == "edge")
-    assert resumed - back <= 3 * 20  # 3 s, at 20 a second
+    assert resumed - back <= 3 * 30  # 3 s, at 30 a second
     assert {by_index[index] for index in range(resumed, 160)} == {"edge"}
     assert done.summary["connections"] == 2
     assert f"connected to the edge at {address} again" in done.said
@@ -57,14 +58,14 @@ def test_on_a_thin_link_every_answer_is_in_time_and_every_sample_has_its_result(
     with an_edge(tiny_bundle.path) as edge, a_link(edge.address, "100kbit,20ms") as link:
         device = RunningDevice(
             "--bundle", tiny_bundle.path, "--edge", link.address, "--source", "camera-digits", "--rate", 10,
-            "--limit", 60, "--plan", "split=1, exit=none, codec=affine8",
+            "--limit", 45, "--plan", "split=1, exit=none, codec=affine8",
         )  # fmt: skip
         device.line()
         before = psutil.Process(device.process.pid).memory_info().rss
-        while device.line()["index"] < 55:
+        while device.line()["index"] < 40:
             after = psutil.Process(device.process.pid).memory_info().rss
         done = device.finish()
-    assert sorted(line["index"] for line in done.results) == list(range(60))
+    assert sorted(line["index"] for line in done.results) == list(range(45))
     assert all(line["latency"] <= 1.0 for line in done.results if line["answered"] != "rejected")
     assert done.count("edge") > 0
     assert done.count("degraded") > 0
@@ -75,21 +76,21 @@ def test_offloading_pauses_in_an_outage_and_resumes_after_it(tiny_bundle: Bundle
     with an_edge(tiny_bundle.path) as edge, a_link(edge.address, "20mbit,5ms") as link:
         device = RunningDevice(
             "--bundle", tiny_bundle.path, "--edge", link.address, "--source", "camera-digits", "--rate", 20,
-            "--limit", 240, "--plan", OFFLOAD, "--deadline", "300ms",
+            "--limit", 160, "--plan", OFFLOAD, "--deadline", "300ms",
         )  # fmt: skip
-        while device.line().get("index") != 30:
+        while device.line().get("index") != 10:
             pass
         link.say("outage")
-        while device.line()["index"] < 120:
+        while device.line()["index"] < 85:
             pass
         link.say("20mbit,5ms")
         back = device.line()["index"]
         done = device.finish()
     by_index = {line["index"]: line["answered"] for line in done.results}
-    assert sorted(by_index) == list(range(240))
-    assert {by_index[index] for index in range(60, 115)} == {"degraded"}
-    assert "edge" in {by_index[index] for index in range(back, min(back + 60, 240))}
-    assert by_index[239] == "edge"
+    assert sorted(by_index) == list(range(160))
+    assert {by_index[index] for index in range(30, 80)} == {"degraded"}
+    assert "edge" in {by_index[index] for index in range(back, back + 60)}  # within 3 s
+    assert by_index[159] == "edge"
 
 
 def test_an_edge_with_another_bundle_is_named_once_and_the_device_answers_alone(
@@ -246,7 +247,8 @@ def _a_counting_proxy(to: str, crossed: list[int]) -> Iterator[str]:
         except OSError:
             pass
         finally:
-            sink.close()
+            with contextlib.suppress(OSError):
+                sink.shutdown(socket.SHUT_RDWR)
 
     def serve() -> None:
         connection, _ = server.accept()
@@ -257,6 +259,8 @@ def _a_counting_proxy(to: str, crossed: list[int]) -> Iterator[str]:
             thread.start()
         for thread in threads:
             thread.join()
+        connection.close()
+        onward.close()
 
     thread = threading.Thread(target=serve)
     thread.start()

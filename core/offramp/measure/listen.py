@@ -47,6 +47,9 @@ class Heard:
     payload_bytes: Mapping[tuple[int, str], NDArray[np.int64]]
     """By (split, codec): [N]."""
 
+    def __len__(self) -> int:
+        return len(self.logits[FINAL])
+
 
 class Listener:
     """Runs samples through one bundle and writes down who says what. Keeps nothing between calls."""
@@ -63,33 +66,26 @@ class Listener:
         self._runtime = runtime
         self._end = manifest.end
         self._tail = Tail(bundle, runtime)
-        self._ways = {split: _ways(manifest, split, names) for split, names in sorted(codecs.items())}
+        self._ways = _all_ways(manifest, codecs)
         self._points = sorted({*self.branches, *self._ways, self._end})
 
     @property
     def entries(self) -> tuple[CodecEntry, ...]:
         """Every codec, and whose answer it leads to."""
-        return tuple(
-            CodecEntry(split=split, codec=name, voice=way.voice)
-            for split, ways in self._ways.items()
-            for way in ways
-            for name in way.stages
-        )
-
-    @property
-    def tails(self) -> tuple[tuple[int, str], ...]:
-        """(split, quantiser) of every tail that is run: those of codecs that lose something."""
-        return tuple(
-            (split, way.codec.name) for split, ways in self._ways.items() for way in ways if way.voice != FINAL
-        )
+        return _entries(self._ways)
 
     def hear(self, samples: Array, progress: Progress = lambda _done, _total: None) -> Heard:
-        """Samples [N, *shape], in batches; `progress` is called after each of them."""
-        heard = []
+        """Samples [N, *shape]; `progress` is called after each batch."""
+        parts: list[Heard] = []
+        for part in self.batches(samples):
+            parts.append(part)
+            progress(min(BATCH * len(parts), len(samples)), len(samples))
+        return join(parts)
+
+    def batches(self, samples: Array) -> Iterator[Heard]:
+        """The same, a batch of at most `BATCH` at a time."""
         for first in range(0, len(samples), BATCH):
-            heard.append(self._hear(np.ascontiguousarray(samples[first : first + BATCH])))
-            progress(min(first + BATCH, len(samples)), len(samples))
-        return join(heard)
+            yield self._hear(np.ascontiguousarray(samples[first : first + BATCH]))
 
     def _hear(self, batch: Array) -> Heard:
         logits: dict[str, NDArray[np.float32]] = {}
@@ -116,6 +112,16 @@ class Listener:
                 segment = self._runtime.open(here, point, branch=point in self.branches)
                 outputs, here = segment.run(outputs.feature), point
             yield here, outputs
+
+
+def codec_entries(manifest: Manifest, codecs: Mapping[int, Sequence[str]]) -> tuple[CodecEntry, ...]:
+    """Every codec, by split, and whose answer it leads to; nothing is run for it but the codecs themselves.
+
+    Raises:
+        UnknownNameError: No such codec, or not at that split.
+        PlanError: The bundle keeps no such cut.
+    """
+    return _entries(_all_ways(manifest, codecs))
 
 
 def join(parts: Sequence[Heard]) -> Heard:
@@ -149,6 +155,19 @@ class _Way:
     voice: str
     stages: Mapping[str, Compress | None]
     """By the whole codec's name; None where nothing follows."""
+
+
+def _entries(ways: Mapping[int, Sequence[_Way]]) -> tuple[CodecEntry, ...]:
+    return tuple(
+        CodecEntry(split=split, codec=name, voice=way.voice)
+        for split, there in ways.items()
+        for way in there
+        for name in way.stages
+    )
+
+
+def _all_ways(manifest: Manifest, codecs: Mapping[int, Sequence[str]]) -> dict[int, tuple[_Way, ...]]:
+    return {split: _ways(manifest, split, names) for split, names in sorted(codecs.items())}
 
 
 def _ways(manifest: Manifest, split: int, names: Sequence[str]) -> tuple[_Way, ...]:

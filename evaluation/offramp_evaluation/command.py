@@ -1,0 +1,41 @@
+"""`offramp evaluate`: record what a network says once, then ask anything about it."""
+
+import argparse
+from typing import Protocol
+
+from offramp_evaluation.recording.command import RECORD
+from offramp_evaluation.replay.command import REPLAY
+
+
+class _Verb(Protocol):
+    summary: str
+
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+VERBS: dict[str, _Verb] = {"record": RECORD, "replay": REPLAY}
+"""None of their modules imports anything heavy before it runs: `offramp --help` imports them too."""
+
+
+class EvaluateCommand:
+    summary = "record tapes of a bundle, and replay plans and strategies over them"
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+        for name, verb in VERBS.items():
+            verb.configure(
+                verbs.add_parser(
+                    name,
+                    help=verb.summary,
+                    description=verb.summary,
+                    formatter_class=argparse.RawDescriptionHelpFormatter,
+                )
+            )
+
+    def run(self, args: argparse.Namespace) -> int:
+        return VERBS[args.verb].run(args)
+
+
+EVALUATE = EvaluateCommand()

@@ -1,0 +1,1 @@
+"""Recording tapes: a bundle runs once over a data set, so that any plan can be replayed afterwards."""

@@ -33,7 +33,7 @@ class Board:
     bundle: Path
     source: str
     slowdown: float
-    threads: int = 1
+    threads: int
 
 
 class Road:

@@ -37,6 +37,11 @@ WIDTH = 100
 FRAMES = 8
 """Frames on which the costs are measured."""
 
+BUSY = 0.6
+"""Of the time between two frames that the whole network takes on the emulated board, which thus just keeps up."""
+THREADS = 1
+"""Of a model call, at both ends: two roles share what may be two cores."""
+
 
 def show(args: argparse.Namespace) -> None:
     """Run the whole demo with the flags of `offramp demo`.
@@ -47,7 +52,6 @@ def show(args: argparse.Namespace) -> None:
     clock = SystemClock()
     script = Script(seconds=Seconds(args.seconds), rate=args.rate)
     bundle = open_bundle(args.bundle or shipped_bundle())
-    board = Board(bundle=bundle.path, source=f"camera-digits:{args.seed}", slowdown=args.slowdown)
     console = _console()
     if args.json is not None and not args.json.parent.is_dir():
         raise InputError(f"the record cannot be written to {args.json}: its folder does not exist; create it first")
@@ -55,15 +59,17 @@ def show(args: argparse.Namespace) -> None:
     with _screen(console, bundle, plain=args.plain) as screen:
         screen.say("measuring what every stage, branch and codec costs on this machine …")
         candidates = read_candidates(bundle)
-        profile = _measure(bundle, candidates, board, clock)
-        cost = CostModel(candidates, device=profile.slowed(board.slowdown), edge=profile)
+        profile = _measure(bundle, candidates, clock)
+        slowdown = args.slowdown or _slowdown(profile, script)
+        board = Board(bundle=bundle.path, source=f"camera-digits:{args.seed}", slowdown=slowdown, threads=THREADS)
+        cost = CostModel(candidates, device=profile.slowed(slowdown), edge=profile)
         contenders = Chooser(candidates, cost, script, args.drop).contenders()
         with Road(board, script.phases[0].link, clock) as road:
             standings = run_all(road, contenders, script, screen, clock)
 
-    console.print(final_report(standings, script, bundle.manifest.end, board.slowdown))
+    console.print(final_report(standings, script, bundle.manifest.end, slowdown))
     if args.json is not None:
-        _write(args.json, record(standings, script, _conditions(args, bundle, profile)))
+        _write(args.json, record(standings, script, _conditions(args, bundle, profile, slowdown)))
 
 
 def shipped_bundle() -> Path:
@@ -84,15 +90,20 @@ def _screen(console: Console, bundle: Bundle, *, plain: bool) -> Screen:
     return LiveScreen(console, bundle.manifest.labels)
 
 
-def _measure(bundle: Bundle, candidates: Candidates, board: Board, clock: Clock) -> Profile:
-    configure_threads(board.threads)
+def _measure(bundle: Bundle, candidates: Candidates, clock: Clock) -> Profile:
+    configure_threads(THREADS)
     samples = np.stack([frame.image for frame in islice(camera_frames(Part.CALIBRATION), FRAMES)])
     # All stay open: heads, branches and tails, for every cut.
     runtime = OnnxRuntime(bundle, capacity=3 * len(bundle.manifest.cuts))
     try:
-        return measure_profile(bundle, runtime, samples, _codecs(candidates), threads=board.threads, clock=clock)
+        return measure_profile(bundle, runtime, samples, _codecs(candidates), threads=THREADS, clock=clock)
     finally:
         runtime.close()
+
+
+def _slowdown(profile: Profile, script: Script) -> float:
+    """The board that suits the rate, whatever this machine is like; a whole number, to be read by people."""
+    return max(1.0, round(BUSY / script.rate / profile.head[-1].median))
 
 
 def _codecs(candidates: Candidates) -> dict[int, list[str]]:
@@ -101,7 +112,7 @@ def _codecs(candidates: Candidates) -> dict[int, list[str]]:
     return {split: [codec for at, codec in used if at == split] for split, _ in used}
 
 
-def _conditions(args: argparse.Namespace, bundle: Bundle, profile: Profile) -> Mapping[str, Any]:
+def _conditions(args: argparse.Namespace, bundle: Bundle, profile: Profile, slowdown: float) -> Mapping[str, Any]:
     return {
         "offramp": __version__,
         "bundle": bundle.manifest.name,
@@ -109,7 +120,7 @@ def _conditions(args: argparse.Namespace, bundle: Bundle, profile: Profile) -> M
         "host": profile.host,
         "seconds": args.seconds,
         "rate": args.rate,
-        "slowdown": args.slowdown,
+        "slowdown": slowdown,
         "drop": args.drop,
         "seed": args.seed,
         "emulated": ["link", "slowness of the board"],

@@ -62,7 +62,7 @@ def a_device(
 def run(tape: Tape, *devices: DeviceScript, link: Trace = FAST, shared: bool = False) -> list[Result]:
     return replay(
         Scenario(tape=tape, manifest=MANIFEST, devices=devices, edge=EDGE, up=link, down=link, shared_link=shared)
-    )
+    ).results
 
 
 def share(results: list[Result], answered: Answered) -> float:

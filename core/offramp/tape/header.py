@@ -151,12 +151,14 @@ def header_from_json(text: str, place: str) -> TapeHeader:
 
 
 def differences(one: TapeHeader, other: TapeHeader) -> list[str]:
-    """The fields in which two headers differ, each as `name: this, not that`."""
-    return [
-        f"{item.name}: {_short(getattr(one, item.name))}, not {_short(getattr(other, item.name))}"
-        for item in dataclasses.fields(TapeHeader)
-        if getattr(one, item.name) != getattr(other, item.name)
+    """The fields in which two headers differ, each as `name: this, not that`; of the provenance, its entries."""
+    names = [item.name for item in dataclasses.fields(TapeHeader) if item.name != "provenance"]
+    pairs = [(name, getattr(one, name), getattr(other, name)) for name in names]
+    pairs += [
+        (name, one.provenance.get(name, "nothing"), other.provenance.get(name, "nothing"))
+        for name in sorted({*one.provenance, *other.provenance})
     ]
+    return [f"{name}: {_short(this)}, not {_short(that)}" for name, this, that in pairs if this != that]
 
 
 def _refuse_twice(kind: str, names: list[str]) -> None:

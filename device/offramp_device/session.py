@@ -177,6 +177,7 @@ class EdgeSession:
         assert self._running is not None
         self._running.cancel()
         await asyncio.gather(self._running, return_exceptions=True)
+        self._running = None  # its exception keeps the last stream, and so the connection, alive
         if self._expiry is not None:
             self._expiry.cancel()
         self._abandon("the device is stopping")
@@ -185,13 +186,7 @@ class EdgeSession:
         pause = FIRST_BACKOFF
         while True:
             before = self.connections
-            try:
-                await self._converse()
-            except OfframpError as error:
-                reason = _plainly(str(error))
-            except Exception:
-                log.exception("the session with the edge failed; it begins afresh")
-                reason = "the session failed"
+            reason = await self._converse()
             self._abandon(f"no edge: {reason}")
             self._tell_once(f"no edge at {self.address}: {reason}; answering on the device, trying again")
             if self.connections > before:
@@ -199,20 +194,21 @@ class EdgeSession:
             await asyncio.sleep(pause)
             pause = min(Seconds(2 * pause), LAST_BACKOFF)
 
-    async def _converse(self) -> None:
-        """One stream; raises how it ended. On a channel of its own, so that no back-off of gRPC's delays the next."""
-        channel = open_aio_channel(self.address, self._tls)
-        stream = EdgeStream(channel, self)
+    async def _converse(self) -> str:
+        """One stream to its end; returns why it ended. An exception here would keep stream and connection alive.
+
+        On a channel of its own, so that no back-off of gRPC's delays the next.
+        """
+        stream = EdgeStream(open_aio_channel(self.address, self._tls), self)
         tasks = [asyncio.ensure_future(work) for work in (stream.listen(), self._watch(stream))]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await channel.close()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            await stream.close()
+        return next(map(_reason, (error for error in ended if not isinstance(error, asyncio.CancelledError))))
 
     async def _watch(self, stream: EdgeStream) -> None:
         """Welcome the edge when it has said its first word; then look for silence and starvation."""
@@ -297,7 +293,10 @@ class EdgeSession:
             self._tell(message)
 
 
-def _plainly(reason: str) -> str:
+def _reason(error: BaseException | None) -> str:
     """gRPC's account of a failed connection ends with what the system said: that is what a person needs."""
-    _, failed, why = reason.rpartition("Failed to connect to remote host: ")
-    return why.lower() if failed else reason
+    if not isinstance(error, OfframpError):
+        log.error("the session with the edge failed; it begins afresh", exc_info=error)
+        return "the session failed"
+    _, failed, why = str(error).rpartition("Failed to connect to remote host: ")
+    return why.lower() if failed else str(error)

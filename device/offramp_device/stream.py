@@ -45,7 +45,9 @@ class EdgeStream:
     """Writes frames in the order in which they were pushed; reads until the edge ends it."""
 
     def __init__(self, channel: grpc.aio.Channel, ear: Ear) -> None:
-        self._call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(METHOD)()
+        """The channel is closed with the stream."""
+        self._channel: grpc.aio.Channel | None = channel
+        self._call: grpc.aio.StreamStreamCall[bytes, bytes] | None = channel.stream_stream(METHOD)()
         self._ear = ear
         self._outbox: deque[Frame] = deque()
         self._writing: asyncio.Task[None] | None = None
@@ -53,7 +55,7 @@ class EdgeStream:
     def push(self, frame: Frame) -> None:
         """Write it as soon as what was pushed before is written."""
         self._outbox.append(frame)
-        if self._writing is None:
+        if self._writing is None and self._call is not None:
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
     async def listen(self) -> None:
@@ -62,30 +64,35 @@ class EdgeStream:
         Raises:
             OfframpError: Always, in the end: the link broke, the edge stopped, or it does not speak the protocol.
         """
+        call = self._call
+        assert call is not None
         try:
-            while True:
-                raw = await self._call.read()
-                if not isinstance(raw, bytes):  # grpc.aio.EOF
-                    code, details = await self._call.code(), await self._call.details()
-                    ended = "the edge ended the stream"
-                    raise status.from_status(code, details or ended) if code.value[0] else LinkError(ended)
+            while isinstance(raw := await call.read(), bytes):
                 self._hear(raw)
+            code, details = await call.code(), await call.details()  # grpc.aio.EOF
         except grpc.RpcError as error:
             raise status.from_rpc(error) from error
-        finally:
-            self.cancel()
+        ended = "the edge ended the stream"
+        raise status.from_status(code, details or ended) if code.value[0] else LinkError(ended)
 
-    def cancel(self) -> None:
-        self._call.cancel()
+    async def close(self) -> None:
+        """End the stream and its connection, which gRPC keeps for as long as anything refers to call or channel."""
+        call, channel = self._call, self._channel
+        self._call = self._channel = None
+        self._outbox.clear()
         if self._writing is not None:
             self._writing.cancel()
+        if call is not None and channel is not None:
+            call.cancel()
+            await channel.close()
 
     async def _write(self) -> None:
+        call = self._call
         try:
-            while self._outbox:
+            while self._outbox and call is not None:
                 frame = self._outbox.popleft()()
                 if frame is not None:
-                    await self._call.write(frame)
+                    await call.write(frame)
         except (grpc.RpcError, asyncio.InvalidStateError):
             self._outbox.clear()  # the reader learns why, and tells
         finally:

@@ -269,6 +269,7 @@ def _a_counting_proxy(to: str, crossed: list[int]) -> Iterator[str]:
     finally:
         thread.join(timeout=10)
         server.close()
+        assert not thread.is_alive(), "the device has left its connection open"
 
 
 def _logits(bundle: Bundle, plan: str, images: np.ndarray) -> list[np.ndarray]:

@@ -37,10 +37,11 @@ def _cast(source: int, target: int, values: Array, dtype: Any) -> Array:
 @cache
 def _run(source: int, target: int) -> BareRun:
     options = onnxruntime.SessionOptions()
-    # The calling thread alone: too little work to share, and the process's pool may not have its size yet.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # But once there is that pool, ONNX Runtime opens no session with threads of its own.
-    options.use_per_session_threads = not is_configured()
+    if is_configured():
+        options.use_per_session_threads = False  # once there is a pool, ONNX Runtime knows no other threads
+    else:
+        # The calling thread alone: too little work to share, and the pool may not have its size yet.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
     return bare_run(open_session(_model(source, target), options))
 
 

@@ -1,0 +1,174 @@
+"""`offramp build`, as a user runs it: in a process of its own."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offramp.bundle.store import open_bundle
+from offramp.errors import DataError, InputError, SettingsError
+from offramp.planning.candidates import read_candidates
+from offramp_builder.command import BUILD, recipe_from
+from offramp_builder.recipe import DEMO, Recipe
+from offramp_builder.sources import gather, relabelled
+from tests.builder.learnable import bright_squares
+
+
+def offramp_build(*flags: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "offramp.cli", "build", *map(str, flags)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("data") / "squares.npz"
+    data, test = bright_squares(300), bright_squares(100, seed=1)
+    labels = np.array(data.labels)
+    np.savez(path, x=data.samples, y=data.truth_N, x_test=test.samples, y_test=test.truth_N, labels=labels)
+    return f"npz:{path}"
+
+
+@pytest.fixture(scope="module")
+def trained(squares: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+    """A bundle that was built by the command, and what it printed."""
+    out = tmp_path_factory.mktemp("bundles") / "squares"
+    flags = ["--train", "4", "--batch", "32", "--cuts", "2", "--branches", "layer2,layer3", "--shift", "0", "--json"]
+    done = offramp_build("--model", "zoo:resnet8", "--data", squares, "--out", out, *flags)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return out, json.loads(done.stdout)
+
+
+def test_one_command_makes_a_bundle_with_everything_in_it(trained: tuple[Path, dict[str, object]]) -> None:
+    out, said = trained
+    manifest = open_bundle(out).manifest
+    assert manifest.labels == bright_squares().labels
+    assert [branch.kind for branch in manifest.branches] == ["linear", "linear"]
+    assert all(cut.tensors[0].high > cut.tensors[0].low for cut in manifest.cuts[1:-1])
+    assert manifest.provenance["split"] == "270 train, 30 calibration, 100 test"
+    assert said["model_digest"] == manifest.model_digest
+
+
+def test_the_bundle_is_as_good_as_it_says(trained: tuple[Path, dict[str, object]]) -> None:
+    out, said = trained
+    manifest = open_bundle(out).manifest
+    assert isinstance(said["test_accuracy"], float)
+    assert said["test_accuracy"] > 0.8
+    assert manifest.provenance["test_accuracy"] == f"{said['test_accuracy']:.4f}"
+    assert all(branch.accuracy is not None for branch in manifest.branches)
+
+
+def test_plans_are_judged_with_the_bundle(trained: tuple[Path, dict[str, object]]) -> None:
+    out, said = trained
+    candidates = read_candidates(open_bundle(out))
+    assert len(candidates.candidates) == said["candidates"]
+    assert candidates.samples == 30
+
+
+def test_no_training_is_left_lying_about(trained: tuple[Path, dict[str, object]]) -> None:
+    assert [path.name for path in trained[0].parent.iterdir()] == ["squares"]
+
+
+def test_an_untrained_bundle_says_so_and_states_no_accuracy(tmp_path: Path) -> None:
+    done = offramp_build(
+        "--model", "zoo:ecg_cnn", "--untrained", "--cuts", "0", "--branches", "1", "--out", tmp_path / "b"
+    )
+    assert done.returncode == 0
+    assert "warning: the network is untrained" in done.stderr
+    manifest = open_bundle(tmp_path / "b").manifest
+    assert manifest.final_accuracy is None
+    assert [branch.accuracy for branch in manifest.branches] == [None]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--model", "zoo:resnet8"], "the network has random weights; give --weights FILE or --train EPOCHS"),
+        ([], "nothing to build; give --model"),
+        (["--model", "zoo:resnet8", "--train", "3"], "training needs samples; give --data"),
+        (["--model", "zoo:resnet8", "--batch", "3", "--untrained"], None),
+        (["--model", "zoo:resnet8", "--batch", "3", "--weights", "w.pt"], "batch belongs to training"),
+        (["--model", "zoo:resnet8", "--untrained", "--train", "3"], "--untrained contradicts"),
+        (["--model", "zoo:resnet8", "--untrained", "--input-size", "big"], "'big' is no input size"),
+        (["--model", "zoo:resnet8", "--untrained", "--mean", "half"], "--mean 'half' is no list of numbers"),
+        (["--model", "zoo:resnet8", "--untrained", "--labels", "cat"], "names 1 class"),
+        (["--recipe", "dmeo"], "did you mean 'demo'"),
+    ],
+)
+def test_flags_that_make_no_sense_together_are_refused_with_the_way_out(flags: list[str], message: str | None) -> None:
+    if message is None:
+        assert recipe_of(*flags).train is None
+        return
+    with pytest.raises(InputError, match=message):
+        recipe_of(*flags)
+
+
+def recipe_of(*flags: str) -> Recipe:
+    parser = argparse.ArgumentParser()
+    BUILD.configure(parser)
+    return recipe_from(parser.parse_args([*flags, "--out", "somewhere"]))
+
+
+def test_flags_override_the_recipe_they_begin_with() -> None:
+    assert recipe_of("--recipe", "demo") == DEMO
+    changed = recipe_of("--recipe", "demo", "--train", "2", "--branches", "none", "--seed", "7")
+    assert changed.train is not None
+    assert DEMO.train is not None
+    assert changed.train == replace(DEMO.train, epochs=2, seed=7)
+    assert changed == replace(DEMO, train=changed.train, branches="none", seed=7)
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"), [("32", (32, 32, 3)), ("32x40", (32, 40, 3)), ("32x40x1", (32, 40, 1)), ("16000x", (16_000,))]
+)
+def test_input_sizes_read_as_people_write_them(text: str, shape: tuple[int, ...]) -> None:
+    assert recipe_of("--model", "zoo:resnet8", "--untrained", "--input-size", text).shape == shape
+
+
+def test_wrong_input_ends_with_2_and_one_line(tmp_path: Path, squares: str) -> None:
+    done = offramp_build(
+        "--model", "zoo:resnet8", "--data", squares, "--train", "1", "--cuts", "layer7", "--out", tmp_path / "b"
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("offramp: there is no cut 'layer7'; did you mean 'layer")
+    assert "Traceback" not in done.stderr
+
+
+def test_labels_that_hold_the_datas_names_give_their_order() -> None:
+    data = bright_squares(40)
+    names = ("floor", *reversed(data.labels))
+    again = relabelled(data, names)
+    assert [names[truth] for truth in again.truth_N] == [data.labels[truth] for truth in data.truth_N]
+    assert relabelled(data, ("a", "b", "c", "d")).truth_N.tolist() == data.truth_N.tolist()
+    with pytest.raises(DataError, match="'upper left' is none of the 2 labels"):
+        relabelled(data, ("a", "b"))
+
+
+def test_without_data_the_zoo_or_a_size_says_what_the_network_takes() -> None:
+    speed = Recipe(model="zoo:ds_cnn", untrained=True)
+    assert gather(speed)[0].sample.shape == (16_000,)
+    mine = Recipe(model="mine:make", untrained=True, shape=(500,), kind="ecg")
+    assert gather(mine)[0].sample.dtype == "float32"
+    with pytest.raises(InputError, match="nothing says what mine:make takes"):
+        gather(Recipe(model="mine:make", untrained=True))
+    with pytest.raises(SettingsError, match="there is no kind of sample 'picture'"):
+        gather(Recipe(model="mine:make", untrained=True, shape=(8, 8, 3), kind="picture"))
+
+
+def test_training_here_takes_mean_and_deviation_from_the_data(squares: str) -> None:
+    data = bright_squares(300)
+    found, _ = gather(recipe_of("--model", "zoo:resnet8", "--data", squares, "--train", "1"))
+    values = data.samples.reshape(-1, 3) / 255
+    assert found.mean == pytest.approx(values.mean(0), abs=0.02)
+    assert found.std == pytest.approx(values.std(0), abs=0.02)

@@ -55,6 +55,10 @@ async def _serve(settings: EdgeSettings) -> None:
         raise InputError("there is no bundle to serve; give at least one with --bundle DIR")
     keep_large_buffers()
     configure_threads(settings.threads)
+    if settings.runtime == "torch":
+        from offramp.runtime.torch_backend import configure_torch_threads
+
+        configure_torch_threads(settings.threads)
     server = EdgeServer([open_bundle(path) for path in settings.bundle], settings)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -51,7 +51,7 @@ class EdgeServer:
         self.settings = settings
         self.address: Address = settings.address
         self.metrics_address: Address | None = settings.metrics_address
-        self._open_runtime = open_runtime or self._open_onnx
+        self._open_runtime = open_runtime or self._open_chosen
         self._clock = clock or SystemClock()
         self._closing = contextlib.AsyncExitStack()
         self._ready = False
@@ -136,7 +136,11 @@ class EdgeServer:
             self._finished = False
         await server.stop(_LAST_WORDS)
 
-    def _open_onnx(self, bundle: Bundle) -> Runtime:
+    def _open_chosen(self, bundle: Bundle) -> Runtime:
+        if self.settings.runtime == "torch":
+            from offramp.runtime.torch_backend import TorchRuntime
+
+            return TorchRuntime(bundle, torch_device=self.settings.torch_device, capacity=self.settings.open)
         from offramp.runtime.onnx_backend import OnnxRuntime
 
         return OnnxRuntime(bundle, capacity=self.settings.open)

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from offramp.errors import SettingsError
+from offramp.registry import unknown
 from offramp.settings import setting
 from offramp.units import Bytes, Seconds
 from offramp.wire.address import Address, parse_address
 from offramp.wire.tls import ServerTls
+
+RUNTIMES = ("onnx", "torch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +18,8 @@ class EdgeSettings:
     bundle: tuple[Path, ...] = setting((), "bundle to serve; give it several times for several bundles", metavar="DIR")
     listen: str = setting("127.0.0.1:50051", "where devices find it: HOST:PORT or unix:PATH", metavar="ADDRESS")
     metrics: str | None = setting(None, "serve /metrics and /v2/health here: PORT or HOST:PORT", metavar="PORT")
+    runtime: str = setting("onnx", "what runs the model: onnx, or torch, which can use a GPU", metavar="NAME")
+    torch_device: str = setting("cpu", "where the torch runtime runs: cpu, cuda or cuda:N", metavar="DEVICE")
     threads: int = setting(0, "threads of a model call; 0: one per physical core", metavar="N")
     open: int = setting(8, "splits of each bundle that are kept open; about 60 MB each for a ResNet-18", metavar="N")
     queue: int = setting(256, "requests that may wait for the model; more are refused", metavar="N")
@@ -32,6 +37,10 @@ class EdgeSettings:
         for name in ("open", "queue", "max_batch", "pending"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; give at least 1")
+        if self.runtime not in RUNTIMES:
+            raise SettingsError(unknown("runtime", self.runtime, list(RUNTIMES)))
+        if self.runtime != "torch" and self.torch_device != "cpu":
+            raise SettingsError(f"torch_device is {self.torch_device}, but torch is not asked; give --runtime torch")
         if self.threads < 0:
             raise SettingsError(f"threads is {self.threads}; give a number of threads, or 0 for one per core")
 

@@ -1,4 +1,4 @@
-"""What every runtime does with the segments of a bundle: open each once, keep a bounded number, check what was opened."""
+"""What runtimes share: segments opened once each, a bounded number kept, and a check of what was opened."""
 
 import threading
 from abc import ABC, abstractmethod

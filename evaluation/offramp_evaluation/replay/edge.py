@@ -7,14 +7,14 @@ import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from offramp.bundle.manifest import Manifest
 from offramp.errors import DeadlineError, OfframpError, OverloadedError
 from offramp.measure.profile import NOTHING, Profile
 from offramp.records import Answer, EdgeTimings
 from offramp.tape.reader import Tape
-from offramp.units import Seconds
+from offramp.units import Bytes, Seconds
 from offramp_edge_server.batcher import Batcher, Job
 from offramp_edge_server.costs import Costs
+from offramp_edge_server.settings import EdgeSettings
 from offramp_evaluation.replay.hub import Hub
 
 Done = Callable[[Answer | OfframpError], None]
@@ -31,27 +31,28 @@ class _Request:
 class SimulatedEdge:
     """One edge server; the devices of a scenario share it."""
 
-    def __init__(
-        self, hub: Hub, tape: Tape, manifest: Manifest, profile: Profile, *, queue: int, max_batch: int
-    ) -> None:
+    def __init__(self, hub: Hub, tape: Tape, profile: Profile, settings: EdgeSettings) -> None:
         self._hub = hub
-        self._tape = tape
-        self._manifest = manifest
         self._profile = profile
         self._costs = Costs()
-        self._batcher = Batcher[_Request](capacity=queue, max_batch=max_batch, estimate=self._costs.estimate)
+        self._batcher = Batcher[_Request](
+            capacity=settings.queue,
+            max_bytes=settings.queue_bytes,
+            max_batch=settings.max_batch,
+            estimate=self._costs.estimate,
+        )
         self._busy = False
         self._logits = {(entry.split, entry.codec): tape.voice(entry.voice).logits_Nk for entry in tape.header.codecs}
         self.busy_seconds = Seconds(0.0)
         """Time that the model and the codecs took, over all requests."""
 
-    def submit(self, split: int, codec: str, row: int, budget: Seconds, done: Done) -> None:
-        """A request has arrived; `done` is called, from an event, when it is answered or refused."""
+    def submit(self, split: int, codec: str, row: int, nbytes: int, budget: Seconds, done: Done) -> None:
+        """A request of `nbytes` has arrived; `done` is called, from an event, when it is answered or refused."""
         now = self._hub.now()
         deadline = Seconds(now + budget) if math.isfinite(budget) else Seconds(math.inf)
         request = _Request(row, codec, now, done)
         try:
-            self._batcher.add(Job(group=split, owner=self, deadline=deadline, work=request))
+            self._batcher.add(Job(group=split, owner=self, deadline=deadline, nbytes=Bytes(nbytes), work=request))
         except OverloadedError as error:
             done(error)
             return

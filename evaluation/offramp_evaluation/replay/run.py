@@ -40,14 +40,7 @@ class Replayed:
 def replay(scenario: Scenario) -> Replayed:
     """Run it from the first arrival to the last Result."""
     hub, done = Hub(), Replayed()
-    edge = SimulatedEdge(
-        hub,
-        scenario.tape,
-        scenario.manifest,
-        scenario.edge,
-        queue=scenario.edge_queue,
-        max_batch=scenario.edge_batch,
-    )
+    edge = SimulatedEdge(hub, scenario.tape, scenario.edge, scenario.edge_settings)
     until = Seconds(max(float(device.arrivals[-1]) for device in scenario.devices) + TAIL)
     shared = _way(hub, scenario, edge)
     uplinks = []

@@ -1,6 +1,6 @@
 """What is replayed: some devices with their plans and arrivals, their link, and the edge that they share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from offramp.errors import BundleError, SettingsError
 from offramp.measure.profile import Profile
 from offramp.tape.reader import Tape
 from offramp.units import Seconds
+from offramp_edge_server.settings import EdgeSettings
 from offramp_evaluation.replay.drivers import Driver
 from offramp_evaluation.traces.trace import Trace
 
@@ -42,8 +43,7 @@ class Scenario:
     deadline: Seconds = Seconds(1.0)
     queue: int = 8
     """Samples that may wait for a device's first stage."""
-    edge_queue: int = 256
-    edge_batch: int = 32
+    edge_settings: EdgeSettings = field(default_factory=EdgeSettings)
 
     def __post_init__(self) -> None:
         if self.tape.header.model_digest != self.manifest.model_digest:

@@ -105,7 +105,7 @@ class SimulatedUplink:
 
         # The budget was written into the request when it was sent; no timestamp crosses hosts.
         budget = Seconds(flight.due - flight.sent)
-        self._way.edge.submit(plan.split, plan.codec, row_of(flight.feature), budget, done)
+        self._way.edge.submit(plan.split, plan.codec, row_of(flight.feature), len(flight.payload), budget, done)
 
     def _answered(self, number: int, outcome: Answer | OfframpError, connection: int) -> None:
         if connection != self._connection:

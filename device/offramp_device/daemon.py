@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from offramp.bundle.store import open_bundle
 from offramp.cli import DONE, INTERRUPTED
@@ -21,15 +21,17 @@ from offramp.units import Seconds
 from offramp_device.device import Device
 from offramp_device.feeder import Feeder
 from offramp_device.intake import Intake
-from offramp_device.local import LocalService
 from offramp_device.progress import Progress
 from offramp_device.report import summary_text
-from offramp_device.session import EdgeSession
 from offramp_device.settings import DeviceSettings
 from offramp_device.sources import Source, open_source
 from offramp_device.uplink import LostUplink, Uplink
 from offramp_device.worker import Worker
 from offramp_device.writer import ResultWriter
+
+if TYPE_CHECKING:  # gRPC takes 20 MB and 0.1 s, which a device that talks to nobody does not need
+    from offramp_device.local import LocalService
+    from offramp_device.session import EdgeSession
 
 LOOK = Seconds(0.1)
 """How often the main thread looks around: for progress, for the end, for a reader who left."""
@@ -42,6 +44,7 @@ class Daemon:
         self._settings = settings
         self._stop = threading.Event()
         self._signal: int | None = None
+        self._session: EdgeSession | None = None
         self._progress = Progress(sys.stderr)
 
     def run(self) -> int:
@@ -77,17 +80,15 @@ class Daemon:
             )
             writer = ResultWriter(out, bundle.manifest.labels, logits=settings.logits)
             with writer:
-                feeder = self._work(device, source, writer, uplink, out)
-            self._conclude(writer, device, uplink, out)
+                feeder = self._work(device, source, writer, out)
+            self._conclude(writer, device, out)
         if feeder is not None and feeder.failure is not None:
             raise feeder.failure
         if writer.failure is not None:
             raise _unwritten(writer.failure)
         return INTERRUPTED if self._signal == signal.SIGINT else DONE
 
-    def _work(
-        self, device: Device, source: Source | None, writer: ResultWriter, uplink: Uplink, out: IO[str]
-    ) -> Feeder | None:
+    def _work(self, device: Device, source: Source | None, writer: ResultWriter, out: IO[str]) -> Feeder | None:
         settings, clock = self._settings, device.clock
         intake = Intake(settings.queue, settings.in_flight)
         local: LocalService | None = None
@@ -101,8 +102,8 @@ class Daemon:
         working = threading.Thread(target=worker.run, name="offramp-stages")
         feeder = feeding = None
         with contextlib.ExitStack() as opened:
-            if settings.local_address is not None:
-                local = LocalService(settings.local_address, device, worker.arrive, taken=settings.stream)
+            local = self._open_local(device, worker)
+            if local is not None:
                 opened.enter_context(local)
             self._announce(device, local, out)
             working.start()
@@ -116,7 +117,7 @@ class Daemon:
             while not self._stop.wait(LOOK) and writer.failure is None:
                 if feeding is not None and not feeding.is_alive():
                     break
-                self._progress.show(writer.summary, uplink.estimate() if isinstance(uplink, EdgeSession) else None)
+                self._progress.show(writer.summary, self._session.estimate() if self._session else None)
             if feeder is not None:
                 feeder.stop()
             if self._stop.is_set():
@@ -132,9 +133,12 @@ class Daemon:
         address = settings.edge_address
         if address is None:
             return LostUplink()
-        return EdgeSession(
+        from offramp_device.session import EdgeSession
+
+        self._session = EdgeSession(
             address, tls=settings.tls, max_unanswered=settings.unanswered, tell=self._progress.tell
-        ).open()
+        )
+        return self._session.open()
 
     def _default_plan(self, branches: object) -> str | None:
         # Without an edge the whole network is run: its answers are not degraded ones.
@@ -142,7 +146,15 @@ class Daemon:
             return None
         return "split=end, exit=confidence:0.9" if branches else "split=end"
 
-    def _announce(self, device: Device, local: LocalService | None, out: IO[str]) -> None:
+    def _open_local(self, device: Device, worker: Worker) -> "LocalService | None":
+        address = self._settings.local_address
+        if address is None:
+            return None
+        from offramp_device.local import LocalService
+
+        return LocalService(address, device, worker.arrive, taken=self._settings.stream)
+
+    def _announce(self, device: Device, local: "LocalService | None", out: IO[str]) -> None:
         settings, tell = self._settings, self._progress.tell
         tell(f"{device.manifest.name}: {device.plan}")
         if settings.edge is None and device.plan.split < device.manifest.end:
@@ -162,8 +174,9 @@ class Daemon:
             }
             _print(event, out)
 
-    def _conclude(self, writer: ResultWriter, device: Device, uplink: Uplink, out: IO[str]) -> None:
-        late, connections = (uplink.late, uplink.connections) if isinstance(uplink, EdgeSession) else (0, 0)
+    def _conclude(self, writer: ResultWriter, device: Device, out: IO[str]) -> None:
+        session = self._session
+        late, connections = (session.late, session.connections) if session else (0, 0)
         record = writer.summary.record(late=late, connections=connections)
         record["emulated_slowdown"] = self._settings.slowdown
         if self._settings.json and writer.failure is None:

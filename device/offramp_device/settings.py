@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from offramp.errors import SettingsError
 from offramp.settings import setting
 from offramp.units import Bytes, Seconds
 from offramp.wire.address import Address, parse_address
-from offramp.wire.tls import ClientTls
 from offramp_device.admission import MAX_UNANSWERED
+
+if TYPE_CHECKING:
+    from offramp.wire.tls import ClientTls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,5 +97,7 @@ class DeviceSettings:
         return self.source is not None and self.source.startswith("listen:")
 
     @property
-    def tls(self) -> ClientTls:
+    def tls(self) -> "ClientTls":
+        from offramp.wire.tls import ClientTls  # with gRPC, which a device without an edge does not need
+
         return ClientTls(ca=self.tls_ca, cert=self.tls_cert, key=self.tls_key, server_name=self.tls_name)

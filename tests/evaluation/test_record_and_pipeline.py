@@ -1,0 +1,168 @@
+"""What a tape says is what the deployed pipeline says: for every policy, split and codec, sample by sample."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from offramp.bundle.manifest import SCORES
+from offramp.bundle.store import Bundle
+from offramp.exits.catalog import POLICIES, open_policy
+from offramp.exits.policy import NO_STATE, BranchOutputs
+from offramp.measure.listen import Listener
+from offramp.measure.observe import observe, recorded
+from offramp.plan import NO_EXIT, ExitRule, Plan
+from offramp.planning.attach import known_codecs
+from offramp.planning.candidates import enumerate_candidates
+from offramp.records import Answered, Result
+from offramp.runtime.onnx_backend import OnnxRuntime
+from offramp.tape.header import TapeHeader, branch_voice
+from offramp.tape.reader import Tape, open_tape
+from offramp.tape.recording import Recording
+from offramp.tape.rows import TapeRows
+from offramp.units import Seconds
+from offramp_device.device import Device
+from offramp_device.uplink import LoopbackUplink
+from tests.support.tiny_bundle import BRANCHES, CLASSES, some_images
+
+COUNT = 60
+IMAGES = some_images(COUNT, seed=7)
+END = 4
+BORDER = 1e-5
+"""A score so near to its threshold may fall to either side: the pipeline runs other segments, one sample at a time."""
+
+
+@pytest.fixture(scope="module")
+def tape(tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Tape:
+    listener = Listener(tiny_bundle, OnnxRuntime(tiny_bundle), known_codecs(tiny_bundle.manifest))
+    heard = listener.hear(IMAGES)
+    header = TapeHeader(
+        bundle="tiny",
+        model_digest=tiny_bundle.manifest.model_digest,
+        data="images",
+        data_digest="0" * 64,
+        code="a test",
+        samples=COUNT,
+        classes=CLASSES,
+        end=END,
+        branches=listener.branches,
+        tails=tuple(
+            dict.fromkeys(
+                (entry.split, entry.codec.partition("+")[0])
+                for entry in listener.entries
+                if entry.voice.startswith("tail/")
+            )
+        ),
+        codecs=listener.entries,
+        scores=SCORES,
+    )
+    numbers = np.arange(COUNT)
+    rows = TapeRows(
+        id=numbers,
+        index=numbers,
+        group=numbers // 5,
+        truth=numbers % CLASSES,
+        stream=np.full(COUNT, "a"),
+        subset=np.full(COUNT, "calibration"),
+        logits=heard.logits,
+        scores=heard.scores,
+        payload_bytes=heard.payload_bytes,
+    )
+    recording = Recording.start(Path(tmp_path_factory.mktemp("tape")) / "tiny.tape", header)
+    recording.write(0, rows)
+    return open_tape(recording.finish())
+
+
+@pytest.fixture(scope="module")
+def device(tiny_bundle: Bundle) -> Iterator[Device]:
+    runtime = OnnxRuntime(tiny_bundle, capacity=64)
+    uplink = LoopbackUplink(tiny_bundle, runtime)
+    with Device(tiny_bundle.manifest, runtime, uplink, Plan(split=END), deadline=Seconds(60.0)) as opened:
+        yield opened
+
+
+@st.composite
+def plans(draw: st.DrawFn, codecs: dict[int, list[str]]) -> Plan:
+    split = draw(st.integers(0, END))
+    cuts = [cut for cut in BRANCHES if cut <= split]
+    asked = sorted(draw(st.sets(st.sampled_from(cuts)))) if cuts else []
+    rule = NO_EXIT
+    if asked:
+        thresholds = tuple((cut, draw(st.floats(0, 1))) for cut in asked)
+        rule = ExitRule(policy=draw(st.sampled_from(sorted(POLICIES))), thresholds=thresholds)
+    return Plan(split=split, exit=rule, codec=draw(st.sampled_from(codecs[split])) if split < END else "none")
+
+
+@given(draws=st.data())
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_answers_from_the_tape_are_those_of_the_pipeline(
+    tiny_bundle: Bundle, tape: Tape, device: Device, draws: st.DataObject
+) -> None:
+    plan = draws.draw(plans(known_codecs(tiny_bundle.manifest)))
+    row = draws.draw(st.integers(0, COUNT - 1))
+    assume(not near_a_border(tape, plan, row))
+    device.adopt(plan)
+    result = device.infer(IMAGES[row])
+    assert_same(result, tape, plan, row)
+
+
+def test_every_policy_split_and_codec_was_compared(tiny_bundle: Bundle, tape: Tape, device: Device) -> None:
+    """Each combination once, with thresholds at which some leave and some stay."""
+    for split, codecs in (known_codecs(tiny_bundle.manifest) | {END: ["none"]}).items():
+        cuts = [cut for cut in BRANCHES if cut <= split]
+        thresholds = tuple((cut, 0.5) for cut in cuts)
+        rules = [NO_EXIT, *(ExitRule(policy=policy, thresholds=thresholds) for policy in POLICIES if cuts)]
+        for codec in codecs:
+            for number, rule in enumerate(rules):
+                plan = Plan(split=split, exit=rule, codec=codec)
+                device.adopt(plan)
+                for row in range(number, COUNT, 13):
+                    if not near_a_border(tape, plan, row):
+                        assert_same(device.infer(IMAGES[row]), tape, plan, row)
+
+
+def assert_same(result: Result, tape: Tape, plan: Plan, row: int) -> None:
+    left_at = leaves_at(tape, plan, row)
+    if left_at is not None:
+        voice, expected = tape.branch(left_at), (Answered.DEVICE, left_at)
+    elif plan.split == END:
+        voice, expected = tape.final(), (Answered.DEVICE, END)
+    else:
+        voice, expected = tape.answer(plan.split, plan.codec), (Answered.EDGE, END)
+    assert (result.answered, result.exit) == expected
+    assert result.logits is not None
+    logits_K = voice.logits_Nk[row]
+    np.testing.assert_allclose(result.logits, logits_K, atol=1e-4 * np.abs(logits_K).max())
+    assert result.label == voice.label_N[row]
+    sent = result.answered is Answered.EDGE
+    assert result.payload_bytes == (tape.payload_bytes(plan.split, plan.codec)[row] if sent else 0)
+
+
+def leaves_at(tape: Tape, plan: Plan, row: int) -> int | None:
+    policy = open_policy(plan.exit)
+    for cut, _ in plan.exit.thresholds:
+        voice = tape.branch(cut)
+        assert voice.scores_NS is not None
+        said = BranchOutputs(cut, voice.logits_Nk[row : row + 1], voice.scores_NS[row : row + 1])
+        leaves_N, _ = policy.decide(said, NO_STATE)
+        if leaves_N[0]:
+            return cut
+    return None
+
+
+def near_a_border(tape: Tape, plan: Plan, row: int) -> bool:
+    return any(
+        bool((np.abs(tape.voice(branch_voice(cut)).scores_NS[row] - threshold) < BORDER).any())  # type: ignore[index]
+        for cut, threshold in plan.exit.thresholds
+    )
+
+
+def test_candidates_from_a_tape_are_those_from_the_network(tiny_bundle: Bundle, tape: Tape) -> None:
+    manifest, truth, group = tiny_bundle.manifest, np.arange(COUNT) % CLASSES, np.arange(COUNT) // 5
+    run = observe(tiny_bundle, OnnxRuntime(tiny_bundle), IMAGES, known_codecs(manifest))
+    from_tape = enumerate_candidates(recorded(tape, "calibration"), truth, group, manifest)
+    assert from_tape == enumerate_candidates(run, truth, group, manifest)
+    assert {item.exit.policy for item in from_tape.candidates} > {"none"}

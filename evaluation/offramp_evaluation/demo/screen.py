@@ -3,9 +3,9 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Protocol
 
-import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
@@ -22,6 +22,8 @@ from offramp_evaluation.demo.tally import Outcome, summarise
 
 LAST = 6
 """Answers that are shown one by one."""
+
+WIDTH = 98
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,8 +93,10 @@ class LiveScreen:
     def __init__(self, console: Console, labels: Sequence[str]) -> None:
         self._live = Live(console=console, refresh_per_second=8, transient=True)
         self._labels = labels
+        self._width = min(console.width, WIDTH)
         self._run: Run | None = None
         self._title = ""
+        self._finished = Text()
 
     def __enter__(self) -> "LiveScreen":
         self._live.start()
@@ -105,16 +109,18 @@ class LiveScreen:
         self._live.update(Text(text))
 
     def begin(self, run: Run, number: int, count: int) -> None:
+        if self._run is not None:
+            self._finished.append(_one_line(self._run))
         self._run = run
         self._title = f"run {number} of {count}: {run.contender.name}"
         self.update()
 
     def update(self) -> None:
         if self._run is not None:
-            self._live.update(_panel(self._run, self._title, self._labels))
+            self._live.update(Group(_panel(self._run, self._title, self._labels, self._width), self._finished))
 
 
-def _panel(run: Run, title: str, labels: Sequence[str]) -> RenderableType:
+def _panel(run: Run, title: str, labels: Sequence[str], width: int) -> RenderableType:
     now = Text.assemble(
         ("link  ", "dim"),
         (run.script.phases[run.phase].link.describe(), "cyan bold"),
@@ -122,9 +128,16 @@ def _panel(run: Run, title: str, labels: Sequence[str]) -> RenderableType:
         str(run.contender.plans[run.phase]),
     )
     # Padding ends the line, which a bar alone does not.
-    bar = Padding(ProgressBar(total=run.script.frames, completed=run.seen, width=92), (1, 0))
+    bar = Padding(ProgressBar(total=run.script.frames, completed=run.seen, width=width - 6), (1, 0))
     inner = Group(Text(run.contender.about, style="italic"), now, bar, _phases(run), Text(), _answers(run, labels))
-    return Panel(inner, title=title, title_align="left", width=98)
+    return Panel(inner, title=title, title_align="left", width=width)
+
+
+def _one_line(run: Run) -> str:
+    """What a run came to: shown below the runs that follow."""
+    summary = summarise(outcome for outcomes in run.by_phase.values() for outcome in outcomes)
+    right, mean = f"{100 * summary.accuracy:.1f} % right", "–" if isnan(summary.mean) else format_seconds(summary.mean)
+    return f"  {run.contender.name:12} {right}, mean latency {mean}\n"
 
 
 def _phases(run: Run) -> Table:
@@ -153,7 +166,7 @@ def _cells(outcomes: list[Outcome]) -> list[str]:
         return ["·"] * 7
     summary = summarise(outcomes)
     counts = [sum(one.answered is kind for one in outcomes) for kind in Answered]
-    mean = "–" if np.isnan(summary.mean) else format_seconds(summary.mean)
+    mean = "–" if isnan(summary.mean) else format_seconds(summary.mean)
     return [str(len(outcomes)), f"{100 * summary.accuracy:.1f} %", mean, *(str(count or "·") for count in counts)]
 
 

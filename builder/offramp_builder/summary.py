@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from offramp.bundle.manifest import Manifest
+from offramp.bundle.manifest import Manifest, TensorSpec
 from offramp.units import format_bytes
 from offramp_builder.building import Built
 
@@ -14,20 +15,17 @@ from offramp_builder.building import Built
 def print_summary(built: Built, out: Path) -> None:
     """The kept cuts with their features, operations and branches, on standard output."""
     manifest = built.manifest
-    table = Table(title=f"{manifest.name}: {len(manifest.cuts)} cuts, {len(manifest.branches)} branches")
-    for heading, side in (("cut", "right"), ("name", "left"), ("feature", "left"), ("bytes", "right")):
-        table.add_column(heading, justify="right" if side == "right" else "left")
-    for heading in ("MMAC", "share", "branch", "accuracy"):
-        table.add_column(heading, justify="right")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("cut", "name", "feature", "bytes", "MMAC", "share", "branch", "accuracy"):
+        table.add_column(heading, justify="left" if heading in ("name", "feature", "branch") else "right", no_wrap=True)
     for row in _rows(manifest):
         table.add_row(*row)
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"whole network: {_share(manifest.final_accuracy)} on the calibration split", markup=False)
-    if built.test_accuracy is not None:
-        console.print(f"               {_share(built.test_accuracy)} on the test split ({built.sizes})", markup=False)
-    if built.candidates:
-        console.print(f"{built.candidates} plans judged on the calibration split", markup=False)
+    if manifest.final_accuracy is not None:
+        test = f", {_share(built.test_accuracy)} on the test split" if built.test_accuracy is not None else ""
+        console.print(f"whole network: {_share(manifest.final_accuracy)} on the calibration split{test}", markup=False)
+        console.print(f"samples: {built.sizes}; {built.candidates} plans judged", markup=False)
     nbytes = sum(entry.nbytes for entry in manifest.files.values())
     console.print(f"{out}: {format_bytes(nbytes)}, model {manifest.model_digest[:12]}", markup=False, soft_wrap=True)
 
@@ -62,13 +60,18 @@ def _rows(manifest: Manifest) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for cut, spec in enumerate(manifest.cuts):
         macs = sum(stage.macs for stage in manifest.stages[:cut])
-        shapes = ", ".join("x".join(map(str, tensor.shape)) + f" {tensor.dtype}" for tensor in spec.tensors)
+        shapes = ", ".join(_shape(tensor) for tensor in spec.tensors)
         branch = manifest.branch_at(cut)
         said = (branch.kind, _share(branch.accuracy)) if branch else ("", "")
         rows.append(
             (str(cut), spec.name, shapes, format_bytes(spec.nbytes), f"{macs / 1e6:.2f}", f"{macs / total:.0%}", *said)
         )
     return rows
+
+
+def _shape(tensor: TensorSpec) -> str:
+    dtype = "" if tensor.dtype == "float32" else f" {tensor.dtype}"
+    return "x".join(map(str, tensor.shape)) + dtype
 
 
 def _share(accuracy: float | None) -> str:

@@ -29,7 +29,7 @@ def load_camera_digits(_path: str, request: Request, /) -> DataSet:
     parts: list[Part] = []
     for part in (Part.TRAIN, Part.CALIBRATION, Part.TEST):
         before = len(samples)
-        for row, image in _frames(part, request.seed):
+        for row, image in published_frames(part, request.seed):
             if request.limit is not None and len(samples) - before >= request.limit:
                 break
             samples.append(image)
@@ -51,8 +51,8 @@ def load_camera_digits(_path: str, request: Request, /) -> DataSet:
     )
 
 
-def _frames(part: Part, seed: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """(digit, frame), run after run."""
+def published_frames(part: Part, seed: int = 0) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """(digit, frame) of one part of the data set, run after run, drawn as they are asked for."""
     rows = RANGES[part]
     for turn in range(_TRAIN_RUNS if part is Part.TRAIN else 1):
         for place, row in enumerate(np.random.default_rng([seed, part, turn]).permutation(rows).tolist()):

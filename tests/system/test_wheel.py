@@ -4,6 +4,7 @@ Two wheels that ship the same top-level name install over each other without a w
 pattern of .gitignore that happens to match a package's folder would leave it out, so the files are compared.
 """
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,9 @@ from email.parser import Parser
 from pathlib import Path, PurePosixPath
 
 import pytest
+
+from offramp.bundle.jsonform import from_json
+from offramp.bundle.manifest import Manifest
 
 pytestmark = pytest.mark.system
 
@@ -70,3 +74,10 @@ def test_the_metadata_carries_extras_licence_and_command(wheel: zipfile.ZipFile)
     assert set(fields.get_all("Provides-Extra", [])) == set(PROJECT["project"]["optional-dependencies"])
     assert f"{folder}/licenses/LICENSE" in wheel.namelist()
     assert "offramp = offramp.cli:main" in wheel.read(f"{folder}/entry_points.txt").decode()
+
+
+def test_the_bundle_of_the_demo_is_inside(wheel: zipfile.ZipFile) -> None:
+    place = "offramp_evaluation/assets/demo"
+    manifest = from_json(Manifest, json.loads(wheel.read(f"{place}/manifest.json")))
+    sizes = {name: wheel.getinfo(f"{place}/{name}").file_size for name in manifest.files}
+    assert sizes == {name: entry.nbytes for name, entry in manifest.files.items()}

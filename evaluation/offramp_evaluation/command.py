@@ -3,6 +3,7 @@
 import argparse
 from typing import Protocol
 
+from offramp_evaluation.recording.candidates import CANDIDATES
 from offramp_evaluation.recording.command import RECORD
 from offramp_evaluation.replay.command import REPLAY
 
@@ -15,7 +16,7 @@ class _Verb(Protocol):
     def run(self, args: argparse.Namespace) -> int: ...
 
 
-VERBS: dict[str, _Verb] = {"record": RECORD, "replay": REPLAY}
+VERBS: dict[str, _Verb] = {"record": RECORD, "candidates": CANDIDATES, "replay": REPLAY}
 """None of their modules imports anything heavy before it runs: `offramp --help` imports them too."""
 
 

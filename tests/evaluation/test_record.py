@@ -1,5 +1,7 @@
 """Recording a real bundle: the same tape whoever runs it, however often it was killed."""
 
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,11 +13,12 @@ import numpy as np
 import pytest
 
 from offramp.bundle.manifest import SCORES
-from offramp.bundle.store import Bundle
+from offramp.bundle.store import Bundle, open_bundle
 from offramp.cli import main
 from offramp.data import DataSet, load
 from offramp.errors import OfframpError, TapeError
 from offramp.planning.attach import known_codecs
+from offramp.planning.candidates import read_candidates
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp.tape.header import FINAL
 from offramp.tape.reader import Tape, open_tape
@@ -23,7 +26,7 @@ from offramp_evaluation.recording.processes import Processes
 from offramp_evaluation.recording.record import Order, parts_on_disk, record
 from offramp_evaluation.recording.selection import select
 from offramp_evaluation.recording.workers import Advanced, Done, Here, Task, Workers
-from tests.support.tiny_bundle import CLASSES, LABELS, some_images
+from tests.support.tiny_bundle import CLASSES, LABELS, some_images, write_tiny_bundle
 
 SAMPLES = 400
 CODECS = {split: ["affine8", "affine8+zstd", "float32+zstd"] if split else ["raw", "jpeg:50"] for split in range(4)}
@@ -261,3 +264,23 @@ def test_a_bundle_of_ones_own_needs_its_data(
     out = str(tmp_path / "a.tape")
     assert main(["evaluate", "record", "--bundle", str(tiny_bundle.path), "--out", out]) == 2
     assert "needs its --data" in capsys.readouterr().err
+
+
+def test_candidates_are_attached_from_a_tape(
+    tiny_bundle: Bundle, tape: Tape, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "bundle"
+    shutil.copytree(tiny_bundle.path, copy)
+    assert main(["evaluate", "candidates", "--bundle", str(copy), "--tape", str(tape.path), "--json"]) == 0
+    attached = read_candidates(open_bundle(copy))
+    assert json.loads(capsys.readouterr().out)["candidates"] == len(attached.candidates) > 0
+    assert attached.samples == len(tape.truth_N[tape.rows("calibration")])
+    assert attached.model_digest == tiny_bundle.manifest.model_digest
+
+
+def test_candidates_from_the_tape_of_another_bundle_are_refused(
+    tape: Tape, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = write_tiny_bundle(tmp_path / "other", seed=3)
+    assert main(["evaluate", "candidates", "--bundle", str(other.path), "--tape", str(tape.path)]) == 1
+    assert "record one of this bundle" in capsys.readouterr().err

@@ -2,7 +2,7 @@
 
     data set ─ split, as the builder did ─► subsets ─ limit, whole groups ─► rows of the tape
 
-# N samples of the data set, M of them recorded
+# N samples of the data set, M of them recorded, K classes
 """
 
 import hashlib
@@ -30,9 +30,12 @@ class Selection:
     digest: str
     """Of these samples, their order, truth, groups and subsets."""
     classes: int
-    samples_N: Array
-    """The whole data set; taken by `id_M`, a part at a time."""
+    source: Array
+    """Where the samples lie: the whole data set, or a copy of these alone where they are few."""
+    place_M: NDArray[np.int64]
+    """Of each sample in the source."""
     id_M: NDArray[np.int64]
+    """Position in the data set."""
     group_M: NDArray[np.int64]
     truth_M: NDArray[np.int64]
     subset_M: NDArray[np.str_]
@@ -43,7 +46,7 @@ class Selection:
         return len(self.id_M)
 
     def samples(self, rows: slice | NDArray[np.int64]) -> Array:
-        taken: Array = self.samples_N[self.id_M[rows]]
+        taken: Array = self.source[self.place_M[rows]]
         return taken
 
     def sizes(self) -> str:
@@ -71,11 +74,14 @@ def select(
     taken = [(name, _limited(places[name], data.group_N, limit, seed)) for name in SUBSETS if name in subsets]
     id_M = np.concatenate([rows for _, rows in taken])
     subset_M = np.concatenate([np.full(len(rows), name) for name, rows in taken])
+    # Of few, a copy: the data set may be let go then, and camera-digits takes 1.5 GB.
+    few = 2 * len(id_M) < len(data)
     selection = Selection(
         name=data.name,
         digest="",
         classes=manifest.cuts[-1].tensors[0].elements,
-        samples_N=data.samples,
+        source=data.samples[id_M] if few else data.samples,
+        place_M=np.arange(len(id_M)) if few else id_M,
         id_M=id_M,
         group_M=data.group_N[id_M],
         truth_M=truth_N[id_M],

@@ -114,15 +114,15 @@ def shapes() -> dict[str, Operator]:
             flat = [size for side in reversed(sides[first:]) for size in side]
             if mode == "constant":
                 return F.pad(x, flat, value=value or 0)
-            return _with_rank(F.pad, x, flat, mode)
+            return _mirrored(x, flat, mode) if flat else x
 
         return run
 
-    def _with_rank(function: Function, x: Tensor, flat: Sizes, mode: str) -> Tensor:
-        """Reflecting wants exactly two axes more than it pads, or one."""
-        padded = len(flat) // 2
-        lead = x.shape[: x.ndim - padded]
-        found: Tensor = function(x.reshape(1, -1, *x.shape[x.ndim - padded :]), flat, mode=mode)
+    def _mirrored(x: Tensor, flat: Sizes, mode: str) -> Tensor:
+        # torch does this only with one or two axes before those that it pads.
+        rank = len(flat) // 2
+        lead, padded = x.shape[: x.ndim - rank], x.shape[x.ndim - rank :]
+        found = F.pad(x.reshape(1, -1, *padded), flat, mode=mode)
         return found.reshape(*lead, *found.shape[2:])
 
     def top(node: Node) -> Function:

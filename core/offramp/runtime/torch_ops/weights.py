@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import torch
     from onnx import TensorProto
 
+_AGAIN = "fetch or build the bundle again"
+
 Place = tuple[str, int, int]
 """File, offset, length."""
 
@@ -45,10 +47,10 @@ class Weights:
         shape, dtype = tuple(weight.dims), tensor_dtype_to_np_dtype(weight.data_type)
         expected = prod(shape) * dtype.itemsize
         if length != expected:
-            raise BundleError(f"weight {weight.name} of {beside} has {length} bytes instead of {expected}")
+            raise BundleError(f"weight {weight.name} of {beside} has {length} bytes instead of {expected}; {_AGAIN}")
         flat = np.fromfile(self._bundle.file(name), dtype, prod(shape), offset=offset)
         if flat.size != prod(shape):
-            raise BundleError(f"{name} ends before weight {weight.name} of {beside}")
+            raise BundleError(f"{name} ends before weight {weight.name} of {beside}; {_AGAIN}")
         return flat.reshape(shape)
 
     def tensor(self, weight: "TensorProto", beside: str) -> "torch.Tensor":
@@ -71,8 +73,7 @@ class Weights:
         # Only what the manifest lists: those files have digests, and lie inside the bundle.
         if str(place) not in self._bundle.manifest.files:
             raise BundleError(
-                f"weight {weight.name} of {beside} lies in {place}, which the manifest does not list; "
-                "fetch or build the bundle again"
+                f"weight {weight.name} of {beside} lies in {place}, which the manifest does not list; {_AGAIN}"
             )
         size = Path(self._bundle.file(str(place))).stat().st_size
         offset = int(said.get("offset", 0))

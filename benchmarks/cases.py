@@ -60,6 +60,21 @@ def parts(bundle: Bundle, image: Array, address: str) -> Iterator[dict[str, Case
 
 
 @contextmanager
+def bare(bundle: Bundle, image: Array, address: str) -> Iterator[dict[str, Case]]:
+    """The same work at its two ends, with nothing around it: what two processes cost that one does not."""
+    codec, head = open_codec(CODEC, bundle.manifest, SPLIT), _open(bundle, 0, SPLIT)
+    sample = {"feature_0": image[None]}
+    with EchoClient(parse_address(address)) as echo:
+
+        def ask() -> object:
+            payload = codec.encode((head.run(["feature_0_out"], sample)[0],))
+            request = pb.Request(ref=1, id=1_000, budget_us=1_000_000, payload=payload)
+            return echo.ask(pb.ClientFrame(request=request).SerializeToString())
+
+        yield {"bare": ask}
+
+
+@contextmanager
 def pieces(bundle: Bundle, image: Array, address: str) -> Iterator[dict[str, Case]]:
     """The same work, piece by piece: for the details, no claim rests on it."""
     codec = open_codec(CODEC, bundle.manifest, SPLIT)
@@ -88,7 +103,9 @@ def early(bundle: Bundle, image: Array, address: str) -> Iterator[dict[str, Case
         yield {"exit": lambda: device.infer(image), "branch": lambda: session.run(outputs, sample)}
 
 
-KINDS = Catalogue("kind of case", [("road", road), ("parts", parts), ("pieces", pieces), ("early", early)])
+KINDS = Catalogue(
+    "kind of case", [("road", road), ("parts", parts), ("bare", bare), ("pieces", pieces), ("early", early)]
+)
 
 
 def main() -> None:

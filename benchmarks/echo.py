@@ -6,6 +6,7 @@ python -m benchmarks.echo LENGTH     answers every frame of every stream with LE
 import asyncio
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -18,12 +19,15 @@ from offramp_device.loop import LoopThread
 SERVICE, METHOD = "offramp.benchmarks.Echo", "Stream"
 
 
-async def serve(length: int) -> None:
-    answer = bytes(length)
+Answer = Callable[[bytes], bytes]
+
+
+async def serve(answer: Answer) -> None:
+    """Answer each frame of each stream until the end of the process; prints the port."""
 
     async def stream(_: object, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-        while isinstance(await context.read(), bytes):
-            await context.write(answer)
+        while isinstance(frame := await context.read(), bytes):
+            await context.write(answer(frame))
 
     server = grpc.aio.server(options=server_options())
     handlers: dict[str, Any] = {METHOD: grpc.stream_stream_rpc_method_handler(stream)}
@@ -81,4 +85,5 @@ class EchoClient:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    always = bytes(int(sys.argv[1]))
+    asyncio.run(serve(lambda _: always))

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from benchmarks.harness import CORES, pin
 from offramp.wire.address import Address, parse_address
@@ -36,6 +37,13 @@ def run(module: str, *arguments: object, pinned: bool) -> str:
     if process.returncode:
         raise RuntimeError(f"python -m {module} ended with exit code {process.returncode}")
     return printed
+
+
+@contextmanager
+def a_bare_edge(bundle: Path, split: int, codec: str, threads: int, *, pinned: bool) -> Iterator[Address]:
+    """A running edge with nothing around it."""
+    with _ready(["benchmarks.bare", str(bundle), str(split), codec, str(threads)], pinned) as line:
+        yield Address(host="127.0.0.1", port=int(line))
 
 
 class Worker:

@@ -7,9 +7,9 @@ left early    Device.infer that exits at a branch   against   ONNX Runtime on th
 import sys
 from contextlib import ExitStack
 
-from benchmarks.bundles import NETWORKS, bundle_of
+from benchmarks.bundles import CODEC, NETWORKS, SPLIT, bundle_of
 from benchmarks.harness import BLOCKS, Claim, Times, a_parser, alternate, report
-from benchmarks.processes import Worker, an_echo, an_edge
+from benchmarks.processes import Worker, a_bare_edge, an_echo, an_edge
 from offramp.bundle.store import Bundle
 
 OFFLOADED, LEFT = 1.15, 1.08
@@ -29,8 +29,9 @@ def main() -> int:
     for name in arguments.network or NETWORKS:
         rounds = ROUNDS[name] // (10 if arguments.quick else 1)
         times = measure(bundle_of(name), rounds, arguments.threads, pinned=arguments.pin)
+        apart = f"{times.ratio('road', 'bare').value:.3f} of the same work bare in two processes"
         claims += [
-            judge(f"{name}, offloaded", times, "road", "parts", OFFLOADED),
+            judge(f"{name}, offloaded", times, "road", "parts", OFFLOADED, apart),
             judge(f"{name}, left at a branch", times, "exit", "branch", LEFT),
         ]
         details[name] = times.record()
@@ -45,18 +46,20 @@ def measure(bundle: Bundle, rounds: int, threads: int, *, pinned: bool) -> Times
         flags = ["--bundle", str(bundle.path), "--threads", str(threads)]
         edge = opened.enter_context(an_edge(*flags, pinned=pinned))
         echo = opened.enter_context(an_echo(answer, pinned=pinned))
+        bare = opened.enter_context(a_bare_edge(bundle.path, SPLIT, CODEC, threads, pinned=pinned))
+        sides = {"road": edge, "parts": echo, "bare": bare, "pieces": echo, "early": edge}
         workers = [
             opened.enter_context(Worker("benchmarks.cases", kind, bundle.path, address, threads, pinned=pinned))
-            for kind, address in (("road", edge), ("parts", echo), ("pieces", echo), ("early", edge))
+            for kind, address in sides.items()
         ]
         return alternate([worker.rounds for worker in workers], rounds=rounds)
 
 
-def judge(name: str, times: Times, case: str, reference: str, limit: float) -> Claim:
+def judge(name: str, times: Times, case: str, reference: str, limit: float, more: str = "") -> Claim:
     ratio = times.ratio(case, reference)
     took = f"{1e3 * times.p50(case):.3f} over {1e3 * times.p50(reference):.3f} ms"
     detail = f"{took}, {ratio.low:.3f} to {ratio.high:.3f} in {BLOCKS} blocks"
-    return Claim(name=name, found=ratio.value, limit=limit, detail=detail)
+    return Claim(name=name, found=ratio.value, limit=limit, detail=f"{detail}; {more}" if more else detail)
 
 
 if __name__ == "__main__":

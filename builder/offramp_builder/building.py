@@ -83,7 +83,7 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
         f"{recipe.model}: {captured.macs / 1e6:.1f} M multiply-accumulates, {len(captured.cuts)} cuts found, "
         f"{len(kept)} kept, branches at {', '.join(captured.cuts[position].name for position in positions) or 'none'}"
     )
-    checkpoint = out.with_name(f".{out.name}.training.pt")
+    checkpoint = checkpoint_of(out)
     if recipe.train and sources.parts:
         _train(captured, positions, recipe, sources.parts, checkpoint, screen)
         captured = _capture(model, sources)
@@ -115,6 +115,11 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
         test_accuracy=test_accuracy,
         candidates=judged,
     )
+
+
+def checkpoint_of(out: Path) -> Path:
+    """Where an interrupted training of this bundle waits."""
+    return out.with_name(f".{out.name}.training.pt")
 
 
 def _report_skipped(data: DataSet | None, screen: Screen) -> None:

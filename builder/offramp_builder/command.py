@@ -66,9 +66,7 @@ class BuildCommand:
         points.add_argument(
             "--cuts", metavar="auto|all|N|NAMES", help="cuts to keep (default: auto, at most 8 and the ends)"
         )
-        points.add_argument(
-            "--branches", metavar="N|NAMES|none", help="exits before the end (default: 2, evenly placed)"
-        )
+        points.add_argument("--branches", metavar="auto|N|NAMES|none", help="exits before the end (default: auto, two)")
         points.add_argument("--branch-kind", metavar="KIND", help="linear (default) or conv")
 
         training = parser.add_argument_group("training")
@@ -103,7 +101,7 @@ class BuildCommand:
         for module, package in _PACKAGES.items():
             if importlib.util.find_spec(module) is None:
                 raise MissingExtraError(package, "builder", "offramp build")
-        from offramp_builder.building import build
+        from offramp_builder.building import build, checkpoint_of
         from offramp_builder.progress import Screen
         from offramp_builder.summary import as_json, print_summary
 
@@ -113,7 +111,9 @@ class BuildCommand:
                     screen.warn("the network is untrained: the bundle measures speed, its answers mean nothing")
                 built = build(recipe, args.out, screen)
         except KeyboardInterrupt:
-            print("offramp: stopped; the same command goes on from the last whole epoch of training", file=sys.stderr)
+            goes_on = checkpoint_of(args.out).is_file()
+            way_on = "; the same command goes on from the last whole epoch of training" if goes_on else ""
+            print(f"offramp: stopped{way_on}", file=sys.stderr)
             return INTERRUPTED
         if args.json:
             print(json.dumps(as_json(built, args.out)))

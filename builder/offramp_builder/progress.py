@@ -32,7 +32,7 @@ class Screen:
         )
         self._task: TaskID | None = None
         self._what = ""
-        self._printed = 0.0
+        self._printed = self._first = 0.0
         self._started = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -61,12 +61,19 @@ class Screen:
 
     def step(self, *, epoch: float, epochs: int, loss: float, accuracy: float) -> None:
         """How far the training is (a `Watch`)."""
+        if self._what != "training":
+            self._first = epoch  # where a resumed training begins
         note = f"epoch {epoch:.1f}/{epochs}  loss {loss:.3f}  accuracy {accuracy:.1%}"
         if not self._live and (epoch - self._printed >= _EVERY or epoch >= epochs):
             self._printed = epoch
-            seconds = time.monotonic() - self._started
-            self.say(f"training: {note}  about {seconds * (epochs - epoch) / epoch:.0f} s left")
+            self.say(f"training: {note}{self._left(epoch, epochs)}")
         self._show("training", round(1000 * epoch), 1000 * epochs, note)
+
+    def _left(self, epoch: float, epochs: int) -> str:
+        if epoch <= self._first or epoch >= epochs:
+            return ""
+        pace = (time.monotonic() - self._started) / (epoch - self._first)
+        return f"  about {pace * (epochs - epoch):.0f} s left"
 
     def _show(self, what: str, done: int, total: int, note: str = "") -> None:
         if what != self._what:

@@ -34,8 +34,8 @@ class Recipe:
     labels: tuple[str, ...] = ()
     cuts: str = "auto"
     """auto, all, a number, or names between commas."""
-    branches: str = "2"
-    """A number, names between commas, or none."""
+    branches: str = "auto"
+    """auto (two, where there is room), a number, names between commas, or none."""
     branch_kind: str = "linear"
     seed: int = 0
 

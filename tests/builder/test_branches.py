@@ -6,9 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from offramp.data import Parts, split
 from offramp.errors import ModelError, UnknownNameError
+from offramp.records import SampleSpec
 from offramp_builder.branches.catalog import BRANCH_KINDS
 from offramp_builder.branches.placing import place_branches
 from offramp_builder.branches.pooling import GlobalMean, channel_axes
@@ -123,6 +125,14 @@ def test_two_branches_always_have_operations_between_them(captured: Capturing) -
 def test_places_that_there_are_not_are_refused(captured: Capturing, request_: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         place_branches(captured("zoo:resnet20"), request_)
+
+
+def test_auto_places_two_and_fewer_where_there_is_no_room(captured: Capturing) -> None:
+    network = captured("zoo:resnet20")
+    assert place_branches(network, "auto") == place_branches(network, "2")
+    shallow = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(64, 3))
+    sample = SampleSpec(kind="image", shape=(8, 8, 3), dtype="uint8")
+    assert len(place_branches(capture(shallow, sample, preprocessor(sample)), "auto")) == 1
 
 
 def test_no_branches_are_no_branches(captured: Capturing) -> None:

@@ -7,12 +7,13 @@ from offramp.errors import ModelError
 from offramp_builder.capture import Captured
 from offramp_builder.cuts import FoundCut
 
+AUTO = 2
 _LATEST = 0.95
 """Share of the operations: who has gone so far may as well go on to the end."""
 
 
 def place_branches(captured: Captured, request: str) -> tuple[int, ...]:
-    """Positions for `none`, a number of branches, or names (or positions) of cuts between commas.
+    """Positions for `auto`, `none`, a number of branches, or names (or positions) of cuts between commas.
 
     Raises:
         ModelError: A name that no cut has, a cut where no branch can hang, or more branches than there are places.
@@ -20,7 +21,13 @@ def place_branches(captured: Captured, request: str) -> tuple[int, ...]:
     request = request.strip()
     if request in ("none", "0"):
         return ()
+    if request == "auto":
+        return _evenly(captured, min(AUTO, _room(captured)))
     if request.isdigit():
+        if int(request) > _room(captured):
+            raise ModelError(
+                f"there are places for {_room(captured)} branches, not for {request}; ask for fewer, or name cuts"
+            )
         return _evenly(captured, int(request))
     named = sorted({captured.position(name.strip()) for name in request.split(",") if name.strip()})
     for position in named:
@@ -32,22 +39,22 @@ def place_branches(captured: Captured, request: str) -> tuple[int, ...]:
 
 
 def _evenly(captured: Captured, count: int) -> tuple[int, ...]:
-    places = [cut for cut in captured.cuts[1:-1] if 0 < cut.macs <= _LATEST * captured.macs]
-    chosen: list[int] = []
+    chosen: list[FoundCut] = []
     for number in range(1, count + 1):
         wanted = captured.macs * number / (count + 1)
-        free = [cut for cut in places if cut.position not in chosen and _differs(cut, captured, chosen)]
-        if not free:
-            raise ModelError(
-                f"there are places for {len(chosen)} branches, not for {count}; ask for fewer, or name cuts"
-            )
-        chosen.append(min(free, key=lambda cut: _unfitness(cut, wanted)).position)
-    return tuple(sorted(chosen))
+        # A second branch after a mere activation says nothing new: operations lie between any two.
+        spent = {cut.macs for cut in chosen}
+        free = [cut for cut in _places(captured) if cut.macs not in spent]
+        chosen.append(min(free, key=lambda cut: _unfitness(cut, wanted)))
+    return tuple(sorted(cut.position for cut in chosen))
 
 
-def _differs(cut: FoundCut, captured: Captured, chosen: list[int]) -> bool:
-    """Whether operations lie between it and every chosen one: a second branch after a mere activation says nothing."""
-    return all(cut.macs != captured.cuts[position].macs for position in chosen)
+def _places(captured: Captured) -> list[FoundCut]:
+    return [cut for cut in captured.cuts[1:-1] if 0 < cut.macs <= _LATEST * captured.macs]
+
+
+def _room(captured: Captured) -> int:
+    return len({cut.macs for cut in _places(captured)})
 
 
 def _unfitness(cut: FoundCut, wanted: float) -> tuple[float, bool, int, int]:

@@ -74,3 +74,32 @@ def test_every_candidate_is_a_plan(found: Candidates) -> None:
 @pytest.mark.parametrize(("share", "trials", "expected"), [(0.9, 100, 0.838), (1.0, 20, 0.881), (0.0, 10, 0.0)])
 def test_the_lower_bound_is_wilsons(share: float, trials: int, expected: float) -> None:
     assert wilson_low(share, trials) == pytest.approx(expected, abs=2e-3)
+
+
+def test_of_every_input_format_the_best_stays_for_tables_to_compare_with() -> None:
+    sent = {"raw": 768, "png": 500, "jpeg:90": 300, "jpeg:50": 200, "raw+zstd": 600}
+    observations = Observations(
+        branch_labels={1: TRUTH, 2: TRUTH},
+        branch_scores={1: scores(SURE_FIRST), 2: scores(SURE_SECOND)},
+        final_labels_M=TRUTH,
+        edge={
+            (0, codec): EdgeAnswers(labels_M=TRUTH, payload_bytes_M=np.full(10, size)) for codec, size in sent.items()
+        },
+    )
+    candidates = enumerate_candidates(observations, TRUTH, np.arange(10), a_manifest()).candidates
+    assert {item.codec for item in candidates if item.split == 0} == {"raw+zstd", "png", "jpeg:50"}
+
+
+def test_plans_that_differ_by_nothing_that_counts_are_one() -> None:
+    """All three policies, at many thresholds, let the same samples leave here: one plan stands for them."""
+    entropy = (1 - SURE_FIRST) / 2
+    said = np.stack([SURE_FIRST, entropy, SURE_FIRST, SURE_FIRST], axis=1)
+    observations = Observations(
+        branch_labels={1: np.where(SURE_FIRST > 0.5, TRUTH, WRONG), 2: TRUTH},
+        branch_scores={1: said, 2: said},
+        final_labels_M=TRUTH,
+        edge={(2, "fine"): EdgeAnswers(labels_M=TRUTH, payload_bytes_M=np.full(10, 100))},
+    )
+    candidates = enumerate_candidates(observations, TRUTH, np.arange(10), a_manifest()).candidates
+    at_first = [item for item in candidates if item.split == 2 and [cut for cut, _ in item.exit.thresholds] == [1]]
+    assert sorted(item.offload for item in at_first) == [0.0, 0.6]

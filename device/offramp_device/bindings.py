@@ -30,6 +30,8 @@ class Bindings:
     def __init__(self) -> None:
         self._routes: OrderedDict[Route, Binding] = OrderedDict()
         self._bound: dict[Binding, _Bound] = {}
+        self._opened: dict[Route, int] = {}
+        """References by route: what every sample asks for, without hashing a binding."""
         self._refs = 0
 
     def want(self, route: Route) -> None:
@@ -38,6 +40,7 @@ class Bindings:
             self._routes.popitem(last=False)
         wanted = set(self._routes.values())
         self._bound = {binding: bound for binding, bound in self._bound.items() if binding in wanted}
+        self._index()
 
     def due(self, now: Seconds) -> list[tuple[int, Binding]]:
         """What is to be bound now: new bindings, and refused ones after a while."""
@@ -55,22 +58,23 @@ class Bindings:
         for bound in self._bound.values():
             if bound.ref == ref:
                 bound.opened, bound.refusal = not refusal, refusal
+        self._index()
 
     def lose(self) -> None:
         """The stream is gone, and all references with it."""
         self._bound = {}
+        self._index()
 
     def reference(self, route: Route) -> int | None:
         """What a request on this route is sent under; None while the edge has not opened it."""
-        bound = self._find(route)
-        return bound.ref if bound is not None and bound.opened else None
+        return self._opened.get(route)
 
     def unready(self, route: Route) -> str:
         """Why there is no reference; empty when there is one."""
+        if route in self._opened:
+            return ""
         bound = self._find(route)
-        if bound is None or not (bound.opened or bound.refusal):
-            return "the edge has not opened this plan yet"
-        return bound.refusal
+        return (bound and bound.refusal) or "the edge has not opened this plan yet"
 
     def settled(self, route: Route) -> bool:
         """The edge has said yes or no."""
@@ -80,3 +84,7 @@ class Bindings:
     def _find(self, route: Route) -> _Bound | None:
         binding = self._routes.get(route)
         return None if binding is None else self._bound.get(binding)
+
+    def _index(self) -> None:
+        found = ((route, self._find(route)) for route in self._routes)
+        self._opened = {route: bound.ref for route, bound in found if bound is not None and bound.opened}

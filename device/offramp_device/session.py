@@ -19,14 +19,14 @@ from offramp.records import Answer
 from offramp.units import Bytes, Seconds
 from offramp.wire.address import Address
 from offramp.wire.channels import FIRST_BACKOFF, LAST_BACKOFF, open_aio_channel
-from offramp.wire.framing import wire_bytes
+from offramp.wire.framing import request_wire_bytes, wire_bytes
 from offramp.wire.tls import ClientTls
 from offramp_device.admission import MAX_UNANSWERED, Ledger
 from offramp_device.bindings import Bindings
 from offramp_device.loop import LoopThread
 from offramp_device.pipeline import Flight
 from offramp_device.route import Route
-from offramp_device.stream import PING_BYTES, REQUEST_FIELDS, EdgeStream, bind_frame, ping_frame, request_frame
+from offramp_device.stream import PING_BYTES, EdgeStream, bind_frame, ping_frame, request_frame
 from offramp_device.uplink import Deliver
 from offramp_device.vigil import FIRST_WORD, PROBE_PADDING, SILENCE, WATCH, Vigil
 
@@ -121,7 +121,7 @@ class EdgeSession:
         return self._bindings.unready(route)
 
     def send(self, flight: Flight, deliver: Deliver) -> str:
-        nbytes = wire_bytes(len(flight.payload) + REQUEST_FIELDS)
+        nbytes = request_wire_bytes(len(flight.payload))
         with self._lock:
             ref = None if self._closing or self._stream is None else self._bindings.reference(flight.route)
             if ref is None:

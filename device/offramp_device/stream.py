@@ -22,8 +22,6 @@ from offramp.wire.convert import Binding, answer_from_proto, binding_to_proto, b
 from offramp.wire.v1 import inference_pb2 as pb
 
 METHOD = "/offramp.wire.v1.Inference/Stream"
-REQUEST_FIELDS = 16
-"""Bytes of a request beside its payload: tags, lengths, reference, id and budget (12 to 18 of them)."""
 PING_BYTES = 10
 """Serialised, without padding."""
 

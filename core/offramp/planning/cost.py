@@ -17,10 +17,8 @@ from offramp.errors import PlanError
 from offramp.measure.profile import NOTHING, Profile
 from offramp.planning.candidates import Candidate, Candidates
 from offramp.units import BitsPerSecond, Seconds
-from offramp.wire.framing import wire_bytes
+from offramp.wire.framing import request_wire_bytes
 
-REQUEST_FIELDS = 15
-"""Bytes of a bound request beside its payload: reference, id, budget and their tags."""
 FULL = 0.95
 """Busy for a larger share of the time, a resource is overloaded: the plan is infeasible, not merely slow."""
 
@@ -88,7 +86,7 @@ def _on_device(candidate: Candidate, profile: Profile) -> float:
 
 
 def _bits(candidate: Candidate) -> float:
-    return 8.0 * wire_bytes(round(candidate.payload_mean) + REQUEST_FIELDS)
+    return 8.0 * request_wire_bytes(round(candidate.payload_mean))
 
 
 def _at_edge(candidate: Candidate, device: Profile, edge: Profile) -> float:

@@ -20,6 +20,15 @@ ACKNOWLEDGEMENT = 26
 that its program has read. They go up, like the requests, and are 40 per cent of all overhead: hence counted."""
 
 
+REQUEST_FIELDS = 16
+"""Of a request beside its payload, serialised: tags, lengths, reference, id and budget (12 to 18 of them)."""
+
+
+def request_wire_bytes(payload_length: int) -> Bytes:
+    """Bytes that a bound request with a payload of this length writes to the socket, as `wire_bytes` counts them."""
+    return wire_bytes(payload_length + REQUEST_FIELDS)
+
+
 def wire_bytes(serialized_length: int) -> Bytes:
     """Bytes that a request of this serialised length and the acknowledgement of its answer write to the socket.
 

@@ -22,9 +22,8 @@ from offramp.measure.profile import NOTHING, Profile
 from offramp.plan import Plan
 from offramp.tape.reader import Tape
 from offramp.units import Seconds
-from offramp.wire.framing import FRAME_HEADER, FRAME_SIZE, GRPC_PREFIX, wire_bytes
+from offramp.wire.framing import FRAME_HEADER, FRAME_SIZE, GRPC_PREFIX, REQUEST_FIELDS, wire_bytes
 from offramp_device.pipeline import MARGIN
-from offramp_device.stream import REQUEST_FIELDS
 from offramp_evaluation.replay.uplink import answer_bytes
 from offramp_evaluation.traces.integral import Integral
 from offramp_evaluation.traces.trace import Trace

@@ -14,11 +14,11 @@ from offramp.measure.link import LinkEstimate, LinkEstimator
 from offramp.records import Answer
 from offramp.units import Bytes, Seconds
 from offramp.wire.channels import FIRST_BACKOFF, LAST_BACKOFF
-from offramp.wire.framing import FRAME_HEADER, GRPC_PREFIX, wire_bytes
+from offramp.wire.framing import FRAME_HEADER, GRPC_PREFIX, request_wire_bytes, wire_bytes
 from offramp_device.admission import MAX_UNANSWERED, Ledger
 from offramp_device.pipeline import Flight
 from offramp_device.route import Route
-from offramp_device.stream import PING_BYTES, REQUEST_FIELDS
+from offramp_device.stream import PING_BYTES
 from offramp_device.uplink import Deliver
 from offramp_device.vigil import FIRST_WORD, PING_AFTER, PROBE_AFTER, PROBE_PADDING, SILENCE, WATCH
 from offramp_evaluation.replay.edge import SimulatedEdge
@@ -80,7 +80,7 @@ class SimulatedUplink:
     def send(self, flight: Flight, deliver: Deliver) -> str:
         if reason := self.unready(flight.route):
             return reason
-        nbytes, now = wire_bytes(len(flight.payload) + REQUEST_FIELDS), self._hub.now()
+        nbytes, now = request_wire_bytes(len(flight.payload)), self._hub.now()
         if reason := self._ledger.refusal(nbytes, flight.due, now):
             self._starved = True
             return reason

@@ -53,8 +53,8 @@ class Listening:
 
 
 @contextlib.contextmanager
-def an_edge(bundle: Path, address: str = "127.0.0.1:0") -> Iterator[Listening]:
-    edge = Listening("edge", "--bundle", bundle, "--listen", address, "--threads", 1)
+def an_edge(bundle: Path, address: str = "127.0.0.1:0", *flags: object) -> Iterator[Listening]:
+    edge = Listening("edge", "--bundle", bundle, "--listen", address, "--threads", 1, *flags)
     try:
         yield edge
     finally:

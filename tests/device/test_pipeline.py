@@ -146,6 +146,16 @@ def test_latency_counts_from_the_scheduled_arrival(clock: ManualClock) -> None:
     assert result.timings.wait == pytest.approx(0.3)
 
 
+def test_a_payload_that_the_uplink_refuses_counts_as_not_sent(clock: ManualClock) -> None:
+    uplink = ScriptedUplink(clock)
+    pipeline = a_pipeline(TWO_BRANCHES, uplink, clock)
+    flight = start(pipeline, a_sample(arrival=clock.now()))
+    uplink.ready = False
+    result = ended(pipeline.send(flight, lambda *_: None))
+    assert (result.answered, result.reason, result.payload_bytes) == (Answered.DEGRADED, "no edge", 0)
+    assert result.timings.away == 0
+
+
 def test_an_answer_of_the_wrong_size_is_not_believed(clock: ManualClock) -> None:
     pipeline = a_pipeline(TWO_BRANCHES, ScriptedUplink(clock), clock)
     flight = start(pipeline, a_sample(arrival=clock.now()))

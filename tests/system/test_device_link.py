@@ -20,7 +20,8 @@ from offramp.plan import parse_plan
 from offramp.records import Answered, Result
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp_device import Device
-from tests.device.processes import RunningDevice, a_link, an_edge
+from tests.device.processes import RunningDevice, a_link, an_edge, run_device
+from tests.support.certificates import make_certificates
 from tests.support.tiny_bundle import some_images, write_tiny_bundle
 
 pytestmark = pytest.mark.system
@@ -155,6 +156,21 @@ def test_a_peer_that_says_nothing_at_all_does_not_hold_the_device_up(tiny_bundle
             result = device.infer(some_images(1)[0])
     assert opened < 5
     assert result.answered is Answered.DEGRADED
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_over_tls_a_known_device_is_served_and_an_unknown_one_answers_alone(
+    known: bool, tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    made = make_certificates(tmp_path / "certificates")
+    own = ["--tls-cert", made / "board.crt", "--tls-key", made / "board.key"] if known else []
+    flags = ["--tls-cert", made / "edge.crt", "--tls-key", made / "edge.key", "--tls-client-ca", made / "ca.crt"]
+    with an_edge(tiny_bundle.path, "127.0.0.1:0", *flags) as edge:
+        done = run_device(
+            "--bundle", tiny_bundle.path, "--edge", edge.address, "--source", "camera-digits", "--limit", 5,
+            "--plan", OFFLOAD, "--tls-ca", made / "ca.crt", "--tls-name", "edge.test", *own,
+        )  # fmt: skip
+    assert done.count("edge" if known else "degraded") == 5, done.said
 
 
 def test_two_devices_on_different_plans_never_disturb_each_other(tiny_bundle: Bundle) -> None:

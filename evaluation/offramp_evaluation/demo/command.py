@@ -26,7 +26,7 @@ class Demo:
             "--slowdown",
             type=float,
             metavar="FACTOR",
-            help="how many times slower the board is; default: so many that the whole network keeps it busy for 60 %%",
+            help="how many times slower the board is; default: so that the whole network keeps it busy half the time",
         )
         parser.add_argument(
             "--drop", type=float, default=0.01, help="loss of accuracy that a plan may cost (default: 0.01)"

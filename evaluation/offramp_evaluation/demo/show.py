@@ -37,8 +37,9 @@ WIDTH = 100
 FRAMES = 8
 """Frames on which the costs are measured."""
 
-BUSY = 0.6
-"""Of the time between two frames that the whole network takes on the emulated board, which thus just keeps up."""
+BUSY = 0.5
+"""Share of the time between two frames that the whole network takes on the emulated board: less than all of it, since
+a pause of this machine in the middle of a stage is multiplied like the stage itself."""
 THREADS = 1
 """Of a model call, at both ends: two roles share what may be two cores."""
 

@@ -21,6 +21,7 @@ from offramp.units import Seconds
 from offramp_device.device import Device
 from offramp_device.feeder import Feeder
 from offramp_device.intake import Intake
+from offramp_device.memory import release_free_memory, settle_objects
 from offramp_device.progress import Progress
 from offramp_device.report import summary_text
 from offramp_device.settings import DeviceSettings
@@ -35,6 +36,10 @@ if TYPE_CHECKING:  # gRPC takes 20 MB and 0.1 s, which a device that talks to no
 
 LOOK = Seconds(0.1)
 """How often the main thread looks around: for progress, for the end, for a reader who left."""
+
+
+SETTLED = 10
+"""Looks after which everything that is done once has been done: connections, the first samples of a source."""
 
 
 class Daemon:
@@ -114,7 +119,12 @@ class Daemon:
                 # A daemon: a source that blocks (a terminal, a camera) must not keep the process from ending.
                 feeding = threading.Thread(target=feeder.run, name="offramp-source", daemon=True)
                 feeding.start()
+            settle_objects()
+            looks = 0
             while not self._stop.wait(LOOK) and writer.failure is None:
+                looks += 1
+                if looks == SETTLED:
+                    release_free_memory()
                 if feeding is not None and not feeding.is_alive():
                     break
                 self._progress.show(writer.summary, self._session.estimate() if self._session else None)

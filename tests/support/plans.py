@@ -1,6 +1,6 @@
 """Builders of planning values: say what matters, the rest is sensible."""
 
-from offramp.measure.profile import Cost, Profile
+from offramp.measure.profile import Cost, Profile, segment_name
 from offramp.plan import NO_EXIT, ExitRule
 from offramp.planning.candidates import Candidate, Candidates
 
@@ -41,9 +41,13 @@ def a_profile(head: tuple[float, ...] = (0.0, 0.010, 0.030), *, branch: float = 
         host="a test",
         threads=1,
         slowdown=1.0,
-        head=tuple(map(exactly, head)),
-        branch={str(cut): exactly(branch) for cut in range(1, len(head) - 1)},
-        tail=tuple(exactly(head[-1] - value) for value in head),
+        end=len(head) - 1,
+        segments={
+            segment_name(start, stop, branch=asked): exactly(head[stop] - head[start] + branch * asked)
+            for stop in range(1, len(head))
+            for start in range(stop)
+            for asked in ((False, True) if stop < len(head) - 1 else (False,))
+        },
         encode=dict.fromkeys(codecs, exactly(0.001)),
         decode=dict.fromkeys(codecs, exactly(0.001)),
     )

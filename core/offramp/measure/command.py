@@ -62,10 +62,12 @@ class ProfileCommand:
             print(json.dumps(to_json(profile), indent=1))
         else:
             print(f"{manifest.name} on {profile.host}, {profile.threads} thread(s), median (p95) at batch 1\n")
-            for cut, (head, tail) in enumerate(zip(profile.head, profile.tail, strict=True)):
-                branch = profile.branch.get(str(cut))
-                asked = f"  branch {format_seconds(branch.median)}" if branch else ""
-                print(f"cut {cut:2} {manifest.cuts[cut].name:20} head {_show(head):22} tail {_show(tail):22}{asked}")
+            for cut, spec in enumerate(manifest.cuts):
+                head, tail = profile.segment(0, cut), profile.segment(cut, manifest.end)
+                line = f"cut {cut:2} {spec.name:20} head {_show(head):22} tail {_show(tail):22}"
+                if manifest.branch_at(cut) is not None:
+                    line += f" head with branch {_show(profile.segment(0, cut, branch=True))}"
+                print(line.rstrip())
             print()
             for name, encode in profile.encode.items():
                 decode = profile.decode[name]

@@ -1,7 +1,7 @@
-"""A profile: measured seconds of stages, branches and codecs on one kind of host.
+"""A profile: measured seconds of segments and codecs on one kind of host.
 
-Heads and tails are timed as the segments that really run (from the input to a cut, from a cut to the output), not as
-a sum of stages: every needless boundary costs up to 100 µs. A branch costs what its head takes more with it.
+Segments are timed as they really run, each by itself, not as a sum of stages: every needless boundary costs up to
+100 µs, and what a segment takes depends on whether the processor slept before it.
 """
 
 import json
@@ -20,9 +20,13 @@ from offramp.codecs.catalog import open_codec
 from offramp.errors import BundleError
 from offramp.records import Array, Feature
 from offramp.runtime.runtime import Runtime
+from offramp.units import Seconds
 
 T = TypeVar("T")
 
+PAUSE = Seconds(0.01)
+"""Before each timed segment. A device that takes a few frames a second sleeps between them, and what has slept starts
+with cold caches and a slow clock: a 0.34 ms head, timed in a tight loop, took 0.56 ms at 8 frames a second."""
 WARM_UP = 2
 """Rounds before those that count: sessions are warm, caches and branch predictors are not."""
 
@@ -37,10 +41,6 @@ class Cost:
     def times(self, factor: float) -> "Cost":
         return Cost(median=self.median * factor, p95=self.p95 * factor)
 
-    def beyond(self, other: "Cost") -> "Cost":
-        """What this takes more than `other`; never negative, though two medians may cross in noise."""
-        return Cost(median=max(0.0, self.median - other.median), p95=max(0.0, self.p95 - other.p95))
-
 
 NOTHING = Cost(median=0.0, p95=0.0)
 
@@ -54,15 +54,17 @@ class Profile:
     threads: int
     slowdown: float
     """1 on a real board; on an emulated one the network takes this multiple of its measured time, applied below."""
-    head: tuple[Cost, ...]
-    """[n + 1] from the input to cut k, without any branch; nothing at cut 0."""
-    branch: Mapping[str, Cost]
-    """By the branch's cut: what asking it adds."""
-    tail: tuple[Cost, ...]
-    """[n + 1] from cut k to the output; nothing at cut n."""
+    end: int
+    """n: the last cut."""
+    segments: Mapping[str, Cost]
+    """By `start-stop`, or `start-stop+branch` when it ends in a branch."""
     encode: Mapping[str, Cost]
     """By `split:codec`."""
     decode: Mapping[str, Cost]
+
+    def segment(self, start: int, stop: int, *, branch: bool = False) -> Cost:
+        """Of the stages between two cuts, in one graph; nothing when there are none."""
+        return NOTHING if start == stop else self.segments[segment_name(start, stop, branch=branch)]
 
     def slowed(self, factor: float) -> "Profile":
         """The profile of an emulated board on which the network takes `factor` times as long.
@@ -73,9 +75,7 @@ class Profile:
             self,
             host=f"{self.host}, emulated {factor:g} times slower",
             slowdown=self.slowdown * factor,
-            head=tuple(cost.times(factor) for cost in self.head),
-            branch={cut: cost.times(factor) for cut, cost in self.branch.items()},
-            tail=tuple(cost.times(factor) for cost in self.tail),
+            segments={name: cost.times(factor) for name, cost in self.segments.items()},
         )
 
 
@@ -88,12 +88,16 @@ def measure_profile(
     threads: int,
     clock: Clock,
     rounds: int = 15,
+    pause: Seconds = PAUSE,
 ) -> Profile:
-    """Time everything `rounds` times, interleaved, over samples [M, *shape], and keep the medians."""
+    """Time everything `rounds` times, interleaved, over samples [M, *shape]; each segment after a `pause`."""
     manifest = bundle.manifest
-    end = manifest.end
     opened = {(split, name): open_codec(name, manifest, split) for split, names in codecs.items() for name in names}
     times: dict[str, list[float]] = {}
+
+    def rested(name: str, call: Callable[[Any], T], argument: Any) -> T:
+        clock.sleep(pause)
+        return timed(name, call, argument)
 
     def timed(name: str, call: Callable[[Any], T], argument: Any) -> T:
         before = clock.now()
@@ -106,30 +110,31 @@ def measure_profile(
             times.clear()
         sample: Feature = (samples[number % len(samples)][None],)
         features: dict[int, Feature] = {0: sample}
-        for cut in range(1, end + 1):
-            features[cut] = timed(f"head {cut}", runtime.open(0, cut, branch=False).run, sample).feature
-        for branch in manifest.branches:
-            timed(f"branch {branch.cut}", runtime.open(0, branch.cut, branch=True).run, sample)
-        for cut in range(end):
-            timed(f"tail {cut}", runtime.open(cut, end, branch=False).run, features[cut])
+        # By their start, so that the feature at a segment's start is there before it runs.
+        for spec in sorted(manifest.segments, key=lambda spec: (spec.start, spec.stop, spec.branch)):
+            segment = runtime.open(spec.start, spec.stop, branch=spec.branch)
+            name = segment_name(spec.start, spec.stop, branch=spec.branch)
+            feature = rested(name, segment.run, features[spec.start]).feature
+            features.setdefault(spec.stop, feature)
         for (split, name), codec in opened.items():
             payload = timed(f"encode {split}:{name}", codec.encode, features[split])
             timed(f"decode {split}:{name}", codec.decode, payload)
 
     costs = {name: _cost(values) for name, values in times.items()}
-    head = (NOTHING, *(costs[f"head {cut}"] for cut in range(1, end + 1)))
-    asked = [branch.cut for branch in manifest.branches]
     return Profile(
         model_digest=manifest.model_digest,
         host=describe_host(),
         threads=threads,
         slowdown=1.0,
-        head=head,
-        branch={str(cut): costs[f"branch {cut}"].beyond(head[cut]) for cut in asked},
-        tail=(*(costs[f"tail {cut}"] for cut in range(end)), NOTHING),
+        end=manifest.end,
+        segments={name: cost for name, cost in costs.items() if " " not in name},
         encode=_named(costs, "encode "),
         decode=_named(costs, "decode "),
     )
+
+
+def segment_name(start: int, stop: int, *, branch: bool) -> str:
+    return f"{start}-{stop}{'+branch' * branch}"
 
 
 def write_profile(profile: Profile, path: Path) -> None:

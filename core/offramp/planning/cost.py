@@ -78,11 +78,11 @@ class CostModel:
 
 
 def _on_device(candidate: Candidate, profile: Profile) -> float:
-    total, here = 0.0, 0.0
+    total, here = 0.0, 0
     for (cut, _), reach in zip(candidate.exit.thresholds, candidate.reach, strict=True):
-        total += reach * (profile.head[cut].median - here + profile.branch[str(cut)].median)
-        here = profile.head[cut].median
-    return total + candidate.offload * (profile.head[candidate.split].median - here)
+        total += reach * profile.segment(here, cut, branch=True).median
+        here = cut
+    return total + candidate.offload * profile.segment(here, candidate.split).median
 
 
 def _bits(candidate: Candidate) -> float:
@@ -92,4 +92,4 @@ def _bits(candidate: Candidate) -> float:
 def _at_edge(candidate: Candidate, device: Profile, edge: Profile) -> float:
     key = f"{candidate.split}:{candidate.codec}"
     encode, decode = device.encode.get(key, NOTHING), edge.decode.get(key, NOTHING)
-    return encode.median + decode.median + edge.tail[candidate.split].median
+    return encode.median + decode.median + edge.segment(candidate.split, edge.end).median

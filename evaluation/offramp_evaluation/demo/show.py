@@ -104,7 +104,7 @@ def _measure(bundle: Bundle, candidates: Candidates, clock: Clock) -> Profile:
 
 def _slowdown(profile: Profile, script: Script) -> float:
     """The board that suits the rate, whatever this machine is like; a whole number, to be read by people."""
-    return max(1.0, round(BUSY / script.rate / profile.head[-1].median))
+    return max(1.0, round(BUSY / script.rate / profile.segment(0, profile.end).median))
 
 
 def _codecs(candidates: Candidates) -> dict[int, list[str]]:

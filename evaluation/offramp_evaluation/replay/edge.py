@@ -70,7 +70,7 @@ class SimulatedEdge:
         split = taken.batch[0].group
         assert isinstance(split, int)  # what `submit` groups by
         decode = [self._profile.decode.get(f"{split}:{job.work.codec}", NOTHING).median for job in taken.batch]
-        compute = self._profile.tail[split].median * len(taken.batch)
+        compute = self._profile.segment(split, self._profile.end).median * len(taken.batch)
         duration = Seconds(sum(decode) + compute)
         self._busy = True
         self.busy_seconds = Seconds(self.busy_seconds + duration)

@@ -11,12 +11,16 @@ from offramp_evaluation.replay.hub import Hub
 from offramp_evaluation.traces.integral import Integral
 from offramp_evaluation.traces.trace import Trace
 
+NO_TIME = Seconds(0.0)
+
 
 class OneWay:
     """One direction of a link; several devices may share it."""
 
-    def __init__(self, hub: Hub, trace: Trace) -> None:
+    def __init__(self, hub: Hub, trace: Trace, *, extra: Seconds = NO_TIME) -> None:
+        """`extra` delay comes on top of the trace's."""
         self._hub = hub
+        self._extra = extra
         self._integral = Integral(trace)
         self._trace = trace
         self._constant_delay = float(trace.delay_T[0]) if len(set(trace.delay_T.tolist())) == 1 else None
@@ -27,7 +31,7 @@ class OneWay:
         through = self._integral.finish_one(max(self._hub.now(), self._free), nbytes)
         self._free = through
         if math.isfinite(through):
-            self._hub.at(through + self._delay(through), arrived)
+            self._hub.at(through + self._delay(through) + self._extra, arrived)
 
     def forget(self) -> None:
         """What was on its way belonged to a connection that is gone: the link is free from now on."""

@@ -54,7 +54,7 @@ def replay(scenario: Scenario) -> Replayed:
 
 
 def _way(hub: Hub, scenario: Scenario, edge: SimulatedEdge) -> Way:
-    return Way(up=OneWay(hub, scenario.up), down=OneWay(hub, scenario.down), edge=edge)
+    return Way(up=OneWay(hub, scenario.up), down=OneWay(hub, scenario.down, extra=scenario.stack), edge=edge)
 
 
 class _Board:

@@ -38,6 +38,8 @@ class Scenario:
     edge: Profile
     up: Trace
     down: Trace
+    stack: Seconds = Seconds(0.0)
+    """What sockets, threads and serialisation at both ends add to a round trip, beyond the link."""
     shared_link: bool = False
     """Whether the devices share one link, or each has one of its own that follows the same trace."""
     deadline: Seconds = Seconds(1.0)

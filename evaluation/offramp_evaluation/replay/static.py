@@ -82,8 +82,7 @@ class StaticReplay:
         policy, state, here = open_policy(plan.exit), NO_STATE, 0
         for cut, _ in plan.exit.thresholds:
             on_road = np.flatnonzero(left_at_N < 0)
-            head = self._device.head[cut].beyond(self._device.head[here]).median
-            service_N[on_road] += head + self._device.branch[str(cut)].median
+            service_N[on_road] += self._device.segment(here, cut, branch=True).median
             here = cut
             voice = self._tape.branch(cut)
             assert voice.scores_NS is not None  # only tails carry none
@@ -93,7 +92,7 @@ class StaticReplay:
             left_at_N[leaving] = cut
             label_N[leaving] = voice.label_N[rows[leaving]]
         staying = left_at_N < 0
-        service_N[staying] += self._device.head[plan.split].beyond(self._device.head[here]).median
+        service_N[staying] += self._device.segment(here, plan.split).median
         service_N[staying] += self._device.encode.get(f"{plan.split}:{plan.codec}", NOTHING).median
         return left_at_N, service_N, label_N
 
@@ -103,7 +102,7 @@ class StaticReplay:
         through_N = Integral(up).queue(ready_N, wire_N)
         arrived_N = through_N + up.delay_at(through_N)
         decode = self._edge.decode.get(f"{plan.split}:{plan.codec}", NOTHING).median
-        service = decode + self._edge.tail[plan.split].median
+        service = decode + self._edge.segment(plan.split, self._edge.end).median
         answered_N = lindley(arrived_N, np.full(len(arrived_N), service))
         alone = bool(np.all(answered_N - arrived_N <= 2 * service))
         back_N = Integral(down).queue(answered_N, np.full(len(answered_N), float(answer_bytes(self._manifest))))

@@ -46,10 +46,8 @@ class TapeRuntime:
         self._segments.clear()
 
     def _read(self, spec: SegmentSpec) -> "TapeSegment":
-        profile, ends = self._profile, spec.stop == self._manifest.end
-        cost = profile.head[spec.stop].beyond(profile.head[spec.start]).median
-        if spec.branch:
-            cost += profile.branch[str(spec.stop)].median
+        ends = spec.stop == self._manifest.end
+        cost = self._profile.segment(spec.start, spec.stop, branch=spec.branch).median
         logits_N1K = scores_N1S = None
         if spec.branch or ends:
             voice = self._tape.final() if ends else self._tape.branch(spec.stop)

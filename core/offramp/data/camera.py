@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from offramp.data.dataset import Part
-from offramp.data.digits import MASK, RANGES, digits, photographs
+from offramp.data.digits import MASK, RANGES, digits, photographs, stroke_of
 
 SIDE = 96
 """Height and width of a frame, in pixels."""
@@ -150,7 +150,7 @@ def _draw_card(digit: int, rng: np.random.Generator) -> Image.Image:
     opacity = 255 if rng.random() < 0.7 else int(rng.uniform(70, 230))
     card = Image.new("RGBA", (_CARD, _CARD), (*paper, 0))
     ImageDraw.Draw(card).rounded_rectangle((3, 3, _CARD - 4, _CARD - 4), radius=7, fill=(*paper, opacity))
-    stroke = Image.fromarray(digits().ink_DHW[digit])
+    stroke = Image.fromarray(stroke_of(digit))
     card.paste((*ink, 255), ((_CARD - MASK) // 2, (_CARD - MASK) // 2), stroke)
     return card
 

@@ -10,7 +10,7 @@ process 85 MB and a second.
 import gzip
 import importlib.util
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,8 @@ from offramp.errors import DataError, MissingExtraError
 
 MASK = 48
 """Side of an enlarged digit, in pixels."""
+KEPT = 64
+"""Enlarged digits that are kept: a run shows one for 8 to 24 frames, and all of them would cost a board 4 MB."""
 
 # Contiguous ranges, since neighbours in the set come from one writer: no writer's hand is in two parts (but for the
 # one at each border). At least 350 to calibrate on: risk control needs them.
@@ -35,15 +37,15 @@ _PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 
 @dataclass(frozen=True, slots=True)
 class Digits:
-    """The handwritten digits: how much ink lies where, enlarged and smoothed, and what they mean."""
+    """The handwritten digits as they are published, and what they mean."""
 
-    ink_DHW: NDArray[np.uint8]
+    small_DHW: NDArray[np.uint8]
     truth_D: NDArray[np.int64]
 
 
 @cache
 def digits() -> Digits:
-    """All 1,797 digits, enlarged to MASK pixels.
+    """All 1,797 digits, 8x8 grey levels from 0 to 255.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
@@ -52,15 +54,23 @@ def digits() -> Digits:
     path = _datasets() / "data" / "digits.csv.gz"
     try:
         with gzip.open(path, "rt", encoding="ascii") as file:
-            table = np.loadtxt(file, delimiter=",", dtype=np.float32)
+            table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path} cannot be read ({error}); install scikit-learn again") from error
     if table.shape != (1797, 65):
         raise DataError(
             f"{path} holds a table of shape {table.shape}, not (1797, 65); install scikit-learn 1.5 or later"
         )
-    small_DHW = (table[:, :64].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-    return Digits(np.stack([_enlarge(small) for small in small_DHW]), table[:, 64].astype(np.int64))
+    small_DHW = (table[:, :64].reshape(-1, 8, 8) * np.float32(255 / 16)).astype(np.uint8)
+    return Digits(small_DHW, table[:, 64].astype(np.int64))
+
+
+@lru_cache(maxsize=KEPT)
+def stroke_of(digit: int) -> NDArray[np.uint8]:
+    """[MASK, MASK] how much ink of the digit in this row lies where, enlarged and smoothed."""
+    stroke_HW = _enlarge(digits().small_DHW[digit])
+    stroke_HW.flags.writeable = False  # it is shared
+    return stroke_HW
 
 
 @cache

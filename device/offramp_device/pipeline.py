@@ -31,8 +31,9 @@ MARGIN, MARGIN_SHARE = Seconds(5e-3), 0.02
 while stages compute, a softmax, a Result."""
 FEW = 64
 """Classes up to which a softmax in Python is faster than four calls of numpy."""
-HEADROOM = 1.25
-"""Of a detour's average pace that is kept back for it: a run may take longer than the average."""
+HEADROOM = (2.5, 1.25)
+"""Of a detour's average pace that is kept back for it: its own run, which may be slow, behind another that is under way
+(a lost link sends several back at once); where that is too much, its own run alone."""
 
 
 @dataclass(slots=True)
@@ -193,9 +194,9 @@ class Pipeline:
         reserve = 0.0
         if flight.deepest is None:
             left = flight.deadline - self._clock.now()
-            paces = [HEADROOM * leg.pace.seconds for leg in flight.route.detours]
-            # The longest detour that leaves the edge at least half of what is left, else the shortest that fits.
-            reserve = next((pace for pace in reversed(paces) if pace <= left / 2), min(paces, default=0.0))
+            reserves = [room * leg.pace.seconds for room in HEADROOM for leg in reversed(flight.route.detours)]
+            # The first that leaves the edge at least half of what is left, else the shortest that fits.
+            reserve = next((one for one in reserves if one <= left / 2), min(reserves, default=0.0))
             reserve = reserve if reserve < left else 0.0
         return Seconds(flight.deadline - reserve - self._margin)
 

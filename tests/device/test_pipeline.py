@@ -115,7 +115,13 @@ def test_a_detour_that_was_too_slow_is_tried_again_in_time(clock: ManualClock) -
 def test_the_wait_for_the_edge_leaves_time_for_the_detour(clock: ManualClock) -> None:
     pipeline = a_pipeline("split=2, exit=none, codec=float32", ScriptedUplink(clock), clock)
     flight = start(pipeline, a_sample(arrival=clock.now()))
-    assert flight.deadline - flight.due == pytest.approx(MARGIN_SHARE + 1.25 * 2 * STAGE)
+    assert flight.deadline - flight.due == pytest.approx(MARGIN_SHARE + 2.5 * 2 * STAGE)
+
+
+def test_a_detour_that_takes_most_of_the_time_keeps_back_its_own_run_alone(clock: ManualClock) -> None:
+    pipeline = a_pipeline("split=2, exit=none, codec=float32", ScriptedUplink(clock), clock, deadline=8 * STAGE)
+    flight = start(pipeline, a_sample(arrival=clock.now()))
+    assert flight.deadline - flight.due == pytest.approx(0.005 + 1.25 * 2 * STAGE)
 
 
 def test_with_a_branchs_answer_in_hand_the_wait_ends_just_before_the_deadline(clock: ManualClock) -> None:

@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 
 from offramp.bundle.store import Bundle
 from offramp.errors import BundleError
+from offramp.runtime.threads import ensure_threads
 from offramp.runtime.torch_ops.catalog import operators
 from offramp.runtime.torch_ops.program import translate
 from offramp.runtime.torch_ops.weights import Weights
@@ -209,7 +210,10 @@ def with_torch(model: onnx.ModelProto, inputs: Sequence[np.ndarray], bundle: Bun
 
 
 def with_onnx_runtime(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    session = onnxruntime.InferenceSession(onnx.shape_inference.infer_shapes(model).SerializeToString())
+    ensure_threads()  # once some other test has made the process's pool, a session has to take its threads from it
+    options = onnxruntime.SessionOptions()
+    options.use_per_session_threads = False
+    session = onnxruntime.InferenceSession(onnx.shape_inference.infer_shapes(model).SerializeToString(), options)
     found: list[np.ndarray] = session.run(None, {f"x{index}": array for index, array in enumerate(inputs)})
     return found
 

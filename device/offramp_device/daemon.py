@@ -111,6 +111,8 @@ class Daemon:
             if local is not None:
                 opened.enter_context(local)
             self._announce(device, local, out)
+            settle_objects()
+            release_free_memory()
             working.start()
             if source is not None:
                 feeder = Feeder(
@@ -119,7 +121,6 @@ class Daemon:
                 # A daemon: a source that blocks (a terminal, a camera) must not keep the process from ending.
                 feeding = threading.Thread(target=feeder.run, name="offramp-source", daemon=True)
                 feeding.start()
-            settle_objects()
             looks = 0
             while not self._stop.wait(LOOK) and writer.failure is None:
                 looks += 1

@@ -8,7 +8,6 @@ answers alone.
 """
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable
 
@@ -26,11 +25,9 @@ from offramp_device.bindings import Bindings
 from offramp_device.loop import LoopThread
 from offramp_device.pipeline import Flight
 from offramp_device.route import Route
-from offramp_device.stream import PING_BYTES, EdgeStream, bind_frame, ping_frame, request_frame
+from offramp_device.stream import PING_BYTES, EdgeStream, bind_frame, ping_frame, request_frame, why_ended
 from offramp_device.uplink import Deliver
 from offramp_device.vigil import FIRST_WORD, PROBE_PADDING, SILENCE, WATCH, Vigil
-
-log = logging.getLogger(__name__)
 
 Passenger = tuple[Flight, Deliver]
 
@@ -208,7 +205,7 @@ class EdgeSession:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
             await stream.close()
-        return next(map(_reason, (error for error in ended if not isinstance(error, asyncio.CancelledError))))
+        return next(map(why_ended, (error for error in ended if not isinstance(error, asyncio.CancelledError))))
 
     async def _watch(self, stream: EdgeStream) -> None:
         """Welcome the edge when it has said its first word; then look for silence and starvation."""
@@ -291,12 +288,3 @@ class EdgeSession:
         if message != self._told:
             self._told = message
             self._tell(message)
-
-
-def _reason(error: BaseException | None) -> str:
-    """gRPC's account of a failed connection ends with what the system said: that is what a person needs."""
-    if not isinstance(error, OfframpError):
-        log.error("the session with the edge failed; it begins afresh", exc_info=error)
-        return "the session failed"
-    _, failed, why = str(error).rpartition("Failed to connect to remote host: ")
-    return why.lower() if failed else str(error)

@@ -152,10 +152,13 @@ def _open_camera_digits(place: str, manifest: Manifest) -> Source:
     if place and not place.isdigit():
         raise InputError(f"camera-digits:{place} has no number as its seed; write camera-digits, or camera-digits:7")
     _need_images(manifest, "camera-digits")
+    from offramp.data import Part
     from offramp.data.camera import camera_frames
-    from offramp.data.digits import digits
+    from offramp.data.digits import digits, photographs
 
-    digits()  # what it is made of may be missing: say so now
+    # What it is made of may be missing: say so now. And what decoding frees now, opening the bundle uses again.
+    digits()
+    photographs(Part.TEST)
 
     def draw() -> Iterator[Drawn]:
         for number, frame in enumerate(camera_frames(seed=int(place or 0))):

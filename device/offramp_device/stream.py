@@ -6,6 +6,7 @@ Raw bytes cross gRPC: messages are built and parsed here, once, and what is no m
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -20,6 +21,8 @@ from offramp.units import Seconds
 from offramp.wire import status
 from offramp.wire.convert import Binding, answer_from_proto, binding_to_proto, budget_to_proto
 from offramp.wire.v1 import inference_pb2 as pb
+
+log = logging.getLogger(__name__)
 
 METHOD = "/offramp.wire.v1.Inference/Stream"
 PING_BYTES = 10
@@ -129,3 +132,12 @@ def request_frame(ref: int, number: int, budget: Seconds, payload: bytes) -> byt
 
 def ping_frame(number: int, padding: int = 0) -> bytes:
     return pb.ClientFrame(ping=pb.Ping(id=number, padding=bytes(padding))).SerializeToString()
+
+
+def why_ended(error: BaseException | None) -> str:
+    """gRPC's account of a failed connection ends with what the system said: that is what a person needs."""
+    if not isinstance(error, OfframpError):
+        log.error("the session with the edge failed; it begins afresh", exc_info=error)
+        return "the session failed"
+    _, failed, why = str(error).rpartition("Failed to connect to remote host: ")
+    return why.lower() if failed else str(error)

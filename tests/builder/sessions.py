@@ -7,14 +7,16 @@ import onnx
 import onnxruntime
 
 from offramp.bundle.store import Bundle
+from offramp.runtime.threads import ensure_threads
 
 Outputs = dict[str, np.ndarray]
 
 
 def open_segment(bundle: Bundle, start: int, stop: int, *, branch: bool = False) -> Callable[..., Outputs]:
     """`segment(feature_0, …)`: its outputs by name, in order."""
+    ensure_threads()  # once some other test has made the process's pool, a session has to take its threads from it
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.use_per_session_threads = False
     path = segment_file(bundle, start, stop, branch=branch)
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]

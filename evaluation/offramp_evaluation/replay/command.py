@@ -31,7 +31,7 @@ the deployed code. Record a tape with `offramp evaluate record`, a profile with 
 
 DEMO = "demo"
 DEMO_LINK = "20s:20mbit,10ms; 20s:2mbit,20ms; 20s:0.5mbit,30ms; 20s:outage; 20mbit,10ms"
-DEMO_SLOWDOWN = 30.0
+DEMO_SLOWDOWN = 50.0
 
 
 class ReplayCommand:

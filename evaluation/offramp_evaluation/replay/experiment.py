@@ -61,6 +61,7 @@ class Experiment:
                 self.candidates,
                 model,
                 self.up,
+                [entry.codec for entry in self.tape.header.codecs if entry.split == 0],
                 rate=self.rate,
                 duration=self.duration,
                 accuracy_floor=self.candidates.full_accuracy - self.drop,

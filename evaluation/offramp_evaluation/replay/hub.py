@@ -30,7 +30,7 @@ class Hub:
 
     def at(self, time: float, call: Callable[[], Any]) -> None:
         """Plan a call; in the past means now. It must not sleep: what sleeps is a worker."""
-        heappush(self._agenda, (max(time, self._now), next(self._order), call))
+        heappush(self._agenda, (time if time > self._now else self._now, next(self._order), call))
 
     def sleep(self, duration: Seconds) -> None:
         """Let simulated time pass for the worker that calls."""

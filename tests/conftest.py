@@ -10,9 +10,6 @@ from offramp.bundle.store import Bundle
 
 ROOT = Path(__file__).parent.parent
 
-# A shell that starts the tests in the background has them ignore SIGINT, and so would every process that they start.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 # A shell that starts tests in the background has them ignore Ctrl-C, and every process they start inherits that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

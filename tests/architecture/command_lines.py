@@ -85,9 +85,7 @@ def _fault(words: list[str]) -> str:
     if program.rpartition("/")[2] == "offramp":
         return offramp_fault(rest)
     if program == "make":
-        targets = [word for word in rest if "=" not in word]
-        rules = (ROOT / "Makefile").read_text(encoding="utf-8")
-        return next((f"make has no target {name}" for name in targets if f"\n{name}:" not in rules), "")
+        return _make_fault(rest)
     if program.rpartition("/")[2] in ("python", "python3", "pip"):
         return _python_fault(rest if program.endswith("pip") is False else ["-m", "pip", *rest])
     if program == "bash":
@@ -98,6 +96,14 @@ def _fault(words: list[str]) -> str:
         files = [word for word in rest if re.match(r"(deploy|docs|benchmarks)/", word)]
         return next((f"there is no {file}" for file in files if not (ROOT / file).exists()), "")
     return f"{program!r} is no command that a page of ours gives"
+
+
+def _make_fault(words: list[str]) -> str:
+    rules = (ROOT / "Makefile").read_text(encoding="utf-8")
+    faults = [f"make has no target {word}" for word in words if "=" not in word and f"\n{word}:" not in rules]
+    handed = [word for given in words if given.startswith("ARGS=") for word in given.removeprefix("ARGS=").split()]
+    faults += [f"there is no {word}" for word in handed if word.startswith("tests/") and not (ROOT / word).exists()]
+    return next(iter(faults), "")
 
 
 def _python_fault(arguments: list[str]) -> str:

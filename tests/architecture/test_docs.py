@@ -18,9 +18,15 @@ FOLDERS = "core|device|edge_server|orchestrator|builder|evaluation|protos|tests|
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!\!)\[[^\]]+\]\(([^)\s]+)\)")
 PLACE = re.compile(rf"`((?:{FOLDERS})/[^`\s]*)`")
+INLINE = re.compile(r"`((?:make|bash|python -m) [^`]+)`")
 PLACEHOLDER = re.compile(r"[A-Z]{3,}|…")  # NAME in core/offramp/codecs/NAME.py
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+
+
+def prose(page: Path) -> str:
+    """The page without its blocks of code."""
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
 
 
 @pages
@@ -41,6 +47,8 @@ def commands() -> Iterator[tuple[str, str]]:
                 for line in block.replace("\\\n", " ").splitlines():
                     if line.strip() and not line.startswith("#"):
                         yield page.relative_to(ROOT).as_posix(), line.removeprefix("$ ").strip()
+        for line in INLINE.findall(prose(page)):
+            yield page.relative_to(ROOT).as_posix(), line
 
 
 @pytest.mark.parametrize(("page", "line"), list(commands()))
@@ -73,6 +81,7 @@ def test_the_first_screen_of_the_readme_has_the_two_commands() -> None:
         "offramp bulid",
         "offramp edge --bundel DIR",
         "make tset",
+        "make test ARGS=tests/nowhere",
         "python -m benchmarks.nothing",
         'pip install "offramp[devcie]"',
         "cat deploy/nothing.yml",
@@ -98,8 +107,3 @@ def leads_somewhere(page: Path, target: str) -> bool:
 def anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
-
-
-def prose(page: Path) -> str:
-    """The page without its blocks of code."""
-    return FENCE.sub("", page.read_text(encoding="utf-8"))

@@ -120,7 +120,8 @@ def record(bundle: Bundle, frames: Path, tape: Path) -> Tape:
 
 
 def replayed(bundle: Bundle, tape: Tape, plan: Plan, link: str, slowdown: float, stack: Seconds = Seconds(0.0)) -> Told:
-    script, profile = script_of(link), profile_here(bundle)
+    script, edge = script_of(link), profile_here(bundle)
+    board = profile_here(bundle, slowdown=slowdown)
     rows = np.argsort(tape.id_N)[np.arange(script.frames) % len(tape)]
     schedule = Schedule(
         steps=(
@@ -130,9 +131,9 @@ def replayed(bundle: Bundle, tape: Tape, plan: Plan, link: str, slowdown: float,
     )
     up, down = from_schedule(link, schedule)
     times = arrivals.fixed(script.rate, script.frames)
-    device = DeviceScript(name="board", rows=rows, arrivals=times, driver=Fixed(plan), profile=profile.slowed(slowdown))
+    device = DeviceScript(name="board", rows=rows, arrivals=times, driver=Fixed(plan), profile=board)
     scenario = Scenario(
-        tape=tape, manifest=bundle.manifest, devices=(device,), edge=profile, up=up, down=down, stack=stack
+        tape=tape, manifest=bundle.manifest, devices=(device,), edge=edge, up=up, down=down, stack=stack
     )
     return told([(item.answered, item.exit, item.latency, item.label, item.truth) for item in replay(scenario).results])
 

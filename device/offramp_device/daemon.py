@@ -171,7 +171,11 @@ class Daemon:
         if settings.edge is None and device.plan.split < device.manifest.end:
             tell("no edge is given: what no branch is sure about gets a degraded answer; --edge HOST:PORT changes that")
         if settings.slowdown != 1:
-            tell(f"emulating a board {settings.slowdown:g} times slower than this machine: a pause follows every stage")
+            counted = "time it computed" if settings.threads == 1 else "wall time (computing time is known of 1 thread)"
+            tell(
+                f"emulating a board {settings.slowdown:g} times slower than this machine: a pause follows every stage, "
+                f"by the {counted}"
+            )
         if local is not None:
             tell(f"local programs may submit samples and plans at {local.address}")
         if settings.json:

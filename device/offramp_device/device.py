@@ -93,7 +93,7 @@ class Device:
             InputError: The edge's address is none.
         """
         # Here, because ONNX Runtime takes 0.1 s to import, and a program may only want the values.
-        from offramp.runtime.board import SlowedRuntime
+        from offramp.runtime.board import SlowedRuntime, effort_of
         from offramp.runtime.onnx_backend import OnnxRuntime, configure_threads
 
         uplink = _open_uplink(edge, max_unanswered, tell)
@@ -104,7 +104,8 @@ class Device:
             clock = SystemClock()
             runtime: Runtime = OnnxRuntime(opened)
             if slowdown != 1.0:
-                runtime = SlowedRuntime(runtime, slowdown, clock)
+                effort = None if threads is None else effort_of(threads)
+                runtime = SlowedRuntime(runtime, slowdown, clock, effort=effort)
             chosen = choose_plan(plan, opened.manifest, has_edge=edge is not None)
             return cls(
                 opened.manifest, runtime, uplink, chosen, deadline=deadline, keep_logits=keep_logits, clock=clock

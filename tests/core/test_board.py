@@ -4,7 +4,7 @@ from offramp.bundle.manifest import SegmentSpec
 from offramp.clock import ManualClock
 from offramp.errors import SettingsError
 from offramp.records import Feature
-from offramp.runtime.board import SlowedRuntime
+from offramp.runtime.board import SlowedRuntime, effort_of
 from offramp.runtime.runtime import SegmentOutputs
 from offramp.units import Seconds
 
@@ -36,6 +36,23 @@ def test_a_segment_takes_the_stated_multiple_of_its_time(factor: float) -> None:
     runtime = SlowedRuntime(TimedRuntime(clock, Seconds(0.01)), factor, clock)
     runtime.open(0, 1, branch=False).run(())
     assert clock.now() == pytest.approx(0.01 * factor)
+
+
+def test_a_stall_of_this_machine_is_not_multiplied() -> None:
+    clock, computed = ManualClock(), Seconds(0.01)
+    stalled = TimedRuntime(clock, Seconds(0.03))  # wall time, of which it computed a third
+    effort = iter([0.0, computed])
+    SlowedRuntime(stalled, 20.0, clock, effort=lambda: next(effort)).open(0, 1, branch=False).run(())
+    assert clock.now() == pytest.approx(20.0 * computed)
+
+
+def test_what_a_thread_computed_is_known_of_one_thread_alone() -> None:
+    effort = effort_of(1)
+    assert effort is not None
+    before = effort()
+    sum(range(100_000))
+    assert effort() > before
+    assert effort_of(2) is None
 
 
 def test_opening_is_not_slowed_and_closing_reaches_the_real_runtime() -> None:

@@ -37,6 +37,7 @@ class ProfileCommand:
     def run(self, args: argparse.Namespace) -> int:
         from offramp.codecs.catalog import codec_names
         from offramp.measure.profile import measure_profile, write_profile
+        from offramp.runtime.board import effort_of
         from offramp.runtime.onnx_backend import OnnxRuntime
         from offramp.runtime.threads import configure_threads
 
@@ -50,8 +51,16 @@ class ProfileCommand:
         manifest = bundle.manifest
         codecs = {split: codec_names(manifest, split) for split in range(manifest.end)}
         runtime = OnnxRuntime(bundle, capacity=len(manifest.segments))
+        effort = effort_of(args.threads) if args.slowdown > 1 else None  # what an emulated board multiplies
         profile = measure_profile(
-            bundle, runtime, samples, codecs, threads=args.threads, clock=SystemClock(), rounds=args.rounds
+            bundle,
+            runtime,
+            samples,
+            codecs,
+            threads=args.threads,
+            clock=SystemClock(),
+            rounds=args.rounds,
+            effort=effort,
         )
         if args.slowdown > 1:
             profile = profile.slowed(args.slowdown)

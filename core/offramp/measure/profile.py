@@ -19,6 +19,7 @@ from offramp.clock import Clock
 from offramp.codecs.catalog import open_codec
 from offramp.errors import BundleError
 from offramp.records import Array, Feature
+from offramp.runtime.board import Effort
 from offramp.runtime.runtime import Runtime
 from offramp.units import Seconds
 
@@ -27,6 +28,8 @@ T = TypeVar("T")
 PAUSE = Seconds(0.01)
 """Before each timed segment. A device that takes a few frames a second sleeps between them, and what has slept starts
 with cold caches and a slow clock: a 0.34 ms head, timed in a tight loop, took 0.56 ms at 8 frames a second."""
+TRIM = 0.1
+"""Share of the runs that is left out of the mean at either end: one stall of the machine is no cost of a segment."""
 WARM_UP = 2
 """Rounds before those that count: sessions are warm, caches and branch predictors are not."""
 
@@ -37,9 +40,17 @@ class Cost:
 
     median: float
     p95: float
+    mean: float | None = None
+    """Of all but the fastest and the slowest tenth; None in profiles older than it."""
+
+    @property
+    def expected(self) -> float:
+        """What many runs take, divided by their number: the mean where it is known, which lies above the median."""
+        return self.median if self.mean is None else self.mean
 
     def times(self, factor: float) -> "Cost":
-        return Cost(median=self.median * factor, p95=self.p95 * factor)
+        mean = None if self.mean is None else self.mean * factor
+        return Cost(median=self.median * factor, p95=self.p95 * factor, mean=mean)
 
 
 NOTHING = Cost(median=0.0, p95=0.0)
@@ -89,20 +100,26 @@ def measure_profile(
     clock: Clock,
     rounds: int = 15,
     pause: Seconds = PAUSE,
+    effort: Effort | None = None,
 ) -> Profile:
-    """Time everything `rounds` times, interleaved, over samples [M, *shape]; each segment after a `pause`."""
+    """Time everything `rounds` times, interleaved, over samples [M, *shape]; each segment after a `pause`.
+
+    With `effort`, segments are timed by what they computed, as an emulated board multiplies it; else by wall time, as
+    codecs always are.
+    """
+    work = effort or clock.now
     manifest = bundle.manifest
     opened = {(split, name): open_codec(name, manifest, split) for split, names in codecs.items() for name in names}
     times: dict[str, list[float]] = {}
 
     def rested(name: str, call: Callable[[Any], T], argument: Any) -> T:
         clock.sleep(pause)
-        return timed(name, call, argument)
+        return timed(name, call, argument, work)
 
-    def timed(name: str, call: Callable[[Any], T], argument: Any) -> T:
-        before = clock.now()
+    def timed(name: str, call: Callable[[Any], T], argument: Any, now: Effort = clock.now) -> T:
+        before = now()
         result = call(argument)
-        times.setdefault(name, []).append(clock.now() - before)
+        times.setdefault(name, []).append(now() - before)
         return result
 
     for number in range(WARM_UP + rounds):
@@ -165,7 +182,8 @@ def describe_host() -> str:
 
 def _cost(values: list[float]) -> Cost:
     median, p95 = np.quantile(values, (0.5, 0.95))
-    return Cost(median=float(median), p95=float(p95))
+    out = int(TRIM * len(values))
+    return Cost(median=float(median), p95=float(p95), mean=float(np.mean(sorted(values)[out : len(values) - out])))
 
 
 def _named(costs: Mapping[str, Cost], prefix: str) -> dict[str, Cost]:

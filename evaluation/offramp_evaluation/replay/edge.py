@@ -69,8 +69,8 @@ class SimulatedEdge:
             return
         split = taken.batch[0].group
         assert isinstance(split, int)  # what `submit` groups by
-        decode = [self._profile.decode.get(f"{split}:{job.work.codec}", NOTHING).median for job in taken.batch]
-        compute = self._profile.segment(split, self._profile.end).median * len(taken.batch)
+        decode = [self._profile.decode.get(f"{split}:{job.work.codec}", NOTHING).expected for job in taken.batch]
+        compute = self._profile.segment(split, self._profile.end).expected * len(taken.batch)
         duration = Seconds(sum(decode) + compute)
         self._busy = True
         self.busy_seconds = Seconds(self.busy_seconds + duration)

@@ -82,7 +82,7 @@ class StaticReplay:
         policy, state, here = open_policy(plan.exit), NO_STATE, 0
         for cut, _ in plan.exit.thresholds:
             on_road = np.flatnonzero(left_at_N < 0)
-            service_N[on_road] += self._device.segment(here, cut, branch=True).median
+            service_N[on_road] += self._device.segment(here, cut, branch=True).expected
             here = cut
             voice = self._tape.branch(cut)
             assert voice.scores_NS is not None  # only tails carry none
@@ -92,8 +92,8 @@ class StaticReplay:
             left_at_N[leaving] = cut
             label_N[leaving] = voice.label_N[rows[leaving]]
         staying = left_at_N < 0
-        service_N[staying] += self._device.segment(here, plan.split).median
-        service_N[staying] += self._device.encode.get(f"{plan.split}:{plan.codec}", NOTHING).median
+        service_N[staying] += self._device.segment(here, plan.split).expected
+        service_N[staying] += self._device.encode.get(f"{plan.split}:{plan.codec}", NOTHING).expected
         return left_at_N, service_N, label_N
 
     def _away(
@@ -101,8 +101,8 @@ class StaticReplay:
     ) -> tuple[Floats, bool]:
         through_N = Integral(up).queue(ready_N, wire_N)
         arrived_N = through_N + up.delay_at(through_N)
-        decode = self._edge.decode.get(f"{plan.split}:{plan.codec}", NOTHING).median
-        service = decode + self._edge.segment(plan.split, self._edge.end).median
+        decode = self._edge.decode.get(f"{plan.split}:{plan.codec}", NOTHING).expected
+        service = decode + self._edge.segment(plan.split, self._edge.end).expected
         answered_N = lindley(arrived_N, np.full(len(arrived_N), service))
         alone = bool(np.all(answered_N - arrived_N <= 2 * service))
         back_N = Integral(down).queue(answered_N, np.full(len(answered_N), float(answer_bytes(self._manifest))))

@@ -47,7 +47,7 @@ class TapeRuntime:
 
     def _read(self, spec: SegmentSpec) -> "TapeSegment":
         ends = spec.stop == self._manifest.end
-        cost = self._profile.segment(spec.start, spec.stop, branch=spec.branch).median
+        cost = self._profile.segment(spec.start, spec.stop, branch=spec.branch).expected
         logits_N1K = scores_N1S = None
         if spec.branch or ends:
             voice = self._tape.final() if ends else self._tape.branch(spec.stop)
@@ -84,7 +84,7 @@ class TapeCodec:
         self.name = name
         self._bytes_N = tape.payload_bytes(split, name)
         self.max_payload = Bytes(int(self._bytes_N.max()))
-        self._cost = Seconds(profile.encode.get(f"{split}:{name}", NOTHING).median)
+        self._cost = Seconds(profile.encode.get(f"{split}:{name}", NOTHING).expected)
         self._host = host
 
     def encode(self, feature: Feature) -> bytes:

@@ -16,6 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 from math import sqrt
 
+from offramp.telemetry import LinkEstimate as LinkEstimate  # noqa: PLC0414 - what an estimator gives
 from offramp.units import BitsPerSecond, Bytes, Seconds
 
 FIRST_GUESS = 1e-7
@@ -29,8 +30,10 @@ RELATIVE_JITTER = 0.02
 DRIFT_OF_RATE = 0.1
 """How far the rate wanders in a second, relative to itself; steps are found by surprise instead."""
 DRIFT_OF_ROUND_TRIP = 0.02
-SURPRISE = 4.0
+SURPRISE = 5.0
 """Standard deviations beyond which an observation is not noise."""
+NOISE_WEIGHT = 0.05
+"""Weight of the newest in the moving average of what the filter does not explain."""
 PACKET_BITS = 12_000.0
 """One Ethernet packet: silence about fewer bits than these says no more about the rate than silence about these."""
 PATIENCE = Seconds(10e-3)
@@ -39,24 +42,6 @@ EDGE_WEIGHT = 0.2
 """Weight of the newest in the moving average of the time spent at the edge."""
 LONGEST_GAP = Seconds(30.0)
 """Past this, knowledge does not grow older."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkEstimate:
-    """What is believed at one moment."""
-
-    bandwidth: BitsPerSecond
-    bandwidth_low: BitsPerSecond
-    """One standard deviation below, and below what silence allows."""
-    bandwidth_high: BitsPerSecond
-    """One standard deviation above."""
-    round_trip: Seconds
-    """Of an empty request, without the time spent at the edge."""
-    round_trip_deviation: Seconds
-    edge: Seconds
-    """Spent at the edge by one request, lately."""
-    age: Seconds
-    """Since anything was learned."""
 
 
 @dataclass(slots=True)
@@ -176,21 +161,21 @@ class LinkEstimator:
         """One step of the filter: `waited` = trips * R + bits * p + noise."""
         self._age(now)
         expected = trips * self._round_trip + bits * self._bit
-        noise = max(self._noise, (RELATIVE_JITTER * expected) ** 2)
+        noise = max(self._noise, (RELATIVE_JITTER * min(expected, waited)) ** 2)
         surprise = waited - expected
         variance = self._variance(trips, bits) + noise
         if surprise * surprise > SURPRISE**2 * variance:
             self._late = self._late + 1 if surprise > 0 else 0
-            if surprise > 0 and self._late == 1:
-                surprise = SURPRISE * sqrt(variance)
-            else:
-                self._doubt(surprise, trips, bits)
-                variance = self._variance(trips, bits) + noise
+            if self._late == 1:
+                self._noise *= 1.25
+                return
+            self._doubt(surprise, trips, bits)
+            variance = self._variance(trips, bits) + noise
         else:
             self._late = 0
             # What the filter does not explain by its own uncertainty is noise of the link.
             unexplained = max(surprise * surprise - self._variance(trips, bits), JITTER**2)
-            self._noise += 0.05 * (unexplained - self._noise)
+            self._noise += NOISE_WEIGHT * (unexplained - self._noise)
         self._correct(surprise, variance, trips, bits)
         if trips and self._round_trip > waited - bits * FASTEST:  # no answer is back before its round trip
             self._round_trip = max(waited - bits * FASTEST, 0.0)
@@ -204,10 +189,9 @@ class LinkEstimator:
     def _doubt(self, surprise: float, trips: float, bits: float) -> None:
         """Something changed. Bandwidths change more often than routes: blame the rate if there are bits enough."""
         if bits >= PACKET_BITS / 2 or not trips:
-            self._pp = max(self._pp, (surprise / bits) ** 2)
+            self._pp += (surprise / bits) ** 2
         else:
-            self._rr = max(self._rr, surprise**2)
-        self._rp = 0.0
+            self._rr += surprise**2
 
     def _variance(self, trips: float, bits: float) -> float:
         return trips * trips * self._rr + 2 * trips * bits * self._rp + bits * bits * self._pp

@@ -1,15 +1,20 @@
 """Does a replay tell what really happens? The same frames live and replayed, in six scenarios.
 
     frames ─► device ─► shaper ─► edge        real processes and sockets, an emulated board
-    frames ─► tape ─► replay                  the same plan, link and arrivals, times from a profile taken just before
+    frames ─► tape ─► replay                  the same plan, link and arrivals, times from profiles taken around it
 
 two bandwidths × two plans, a link that steps, an outage
+
+A first live run over a link that costs nothing tells what a replay cannot know: `overhead`, from a sample's arrival
+until its first stage begins with nothing waiting, and `stack`, what sockets, threads and serialisation add to a round
+trip. Every scenario is profiled before and after its live run, and replayed with the mean of both: machines drift.
 """
 
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +24,7 @@ from benchmarks.harness import Claim, a_parser, report
 from offramp.bundle.store import Bundle, open_bundle
 from offramp.clock import SystemClock
 from offramp.data.camera import camera_frames
+from offramp.measure.profile import Cost, Profile
 from offramp.plan import Plan
 from offramp.planning.resolve import resolve
 from offramp.records import Answered
@@ -60,6 +66,16 @@ class Told:
     p95: float
     accuracy: float
     exits: dict[str, float]
+    wait: float = 0.0
+    """Median seconds from arrival to the first stage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosts:
+    """An emulated board and an edge, at one time."""
+
+    board: Profile
+    edge: Profile
 
 
 class Quiet:
@@ -86,14 +102,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         frames = arguments.frames or camera(Path(folder) / "frames.npz")
         tape = record(bundle, frames, Path(folder) / "fidelity.tape")
-        # What sockets, threads and serialisation take, seen once over a link that costs nothing.
-        bare = replayed(bundle, tape, whole_input, "none", arguments.slowdown)
-        stack = Seconds(live(bundle, frames, whole_input, "none", arguments.slowdown, clock).p50 - bare.p50)
-        details["stack_s"] = stack
+        study = Study(bundle, frames, tape, arguments.slowdown, clock)
+        overhead, stack = study.calibrate(whole_input)
+        details |= {"overhead_s": overhead, "stack_s": stack}
         for link, plan in scenarios:
-            simulated = replayed(bundle, tape, plan, link, arguments.slowdown, stack)
-            real = live(bundle, frames, plan, link, arguments.slowdown, clock)
             name = f"{link}, {'exits' if plan.exit.thresholds else 'whole input'}"
+            before = study.profile()
+            real = study.live(plan, link)
+            simulated = study.replayed(plan, link, between(before, study.profile()), overhead, stack)
             claims += compare(name, simulated, real)
             details[name] = {"replayed": vars_of(simulated), "live": vars_of(real), "plan": str(plan)}
     return report("fidelity", claims, details, arguments)
@@ -119,33 +135,81 @@ def record(bundle: Bundle, frames: Path, tape: Path) -> Tape:
     return open_tape(tape)
 
 
-def replayed(bundle: Bundle, tape: Tape, plan: Plan, link: str, slowdown: float, stack: Seconds = Seconds(0.0)) -> Told:
-    script, edge = script_of(link), profile_here(bundle)
-    board = profile_here(bundle, slowdown=slowdown)
-    rows = np.argsort(tape.id_N)[np.arange(script.frames) % len(tape)]
-    schedule = Schedule(
-        steps=(
-            *((script.seconds, phase.link) for phase in script.phases[:-1]),
-            (Seconds(np.inf), script.phases[-1].link),
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One bundle over one set of frames, live and replayed."""
+
+    bundle: Bundle
+    frames: Path
+    tape: Tape
+    slowdown: float
+    clock: SystemClock
+
+    def calibrate(self, plan: Plan) -> tuple[Seconds, Seconds]:
+        """(overhead, stack), seen once over a link that costs nothing; `plan` sends every sample."""
+        before = self.profile()
+        seen = self.live(plan, "none")
+        hosts, overhead = between(before, self.profile()), Seconds(seen.wait)
+        bare = self.replayed(plan, "none", hosts, overhead, Seconds(0.0))
+        return overhead, Seconds(max(seen.p50 - bare.p50, 0.0))
+
+    def profile(self) -> Hosts:
+        return Hosts(board=profile_here(self.bundle, slowdown=self.slowdown), edge=profile_here(self.bundle))
+
+    def replayed(self, plan: Plan, link: str, hosts: Hosts, overhead: Seconds, stack: Seconds) -> Told:
+        script = script_of(link)
+        rows = np.argsort(self.tape.id_N)[np.arange(script.frames) % len(self.tape)]
+        phases = script.phases
+        steps = [(script.seconds, phase.link) for phase in phases[:-1]] + [(Seconds(np.inf), phases[-1].link)]
+        up, down = from_schedule(link, Schedule(steps=tuple(steps)))
+        times = arrivals.fixed(script.rate, script.frames)
+        device = DeviceScript(name="board", rows=rows, arrivals=times, driver=Fixed(plan), profile=hosts.board)
+        scenario = Scenario(
+            tape=self.tape,
+            manifest=self.bundle.manifest,
+            devices=(device,),
+            edge=hosts.edge,
+            up=up,
+            down=down,
+            stack=stack,
+            overhead=overhead,
         )
-    )
-    up, down = from_schedule(link, schedule)
-    times = arrivals.fixed(script.rate, script.frames)
-    device = DeviceScript(name="board", rows=rows, arrivals=times, driver=Fixed(plan), profile=board)
-    scenario = Scenario(
-        tape=tape, manifest=bundle.manifest, devices=(device,), edge=edge, up=up, down=down, stack=stack
-    )
-    return told([(item.answered, item.exit, item.latency, item.label, item.truth) for item in replay(scenario).results])
+        results = replay(scenario).results
+        return told([(item.answered, item.exit, item.latency, item.label, item.truth) for item in results])
+
+    def live(self, plan: Plan, link: str) -> Told:
+        script = script_of(link)
+        board = Board(bundle=self.bundle.path, source=str(self.frames), slowdown=self.slowdown, threads=1)
+        contender = Contender(name="live", about="", plans=(plan,) * len(script.phases))
+        with Road(board, script.phases[0].link, self.clock) as road:
+            run = Run(contender=contender, script=script)
+            outcomes = run_one(road, run, Quiet(), self.clock)  # type: ignore[arg-type]
+        seen = told([(item.answered, item.exit, item.latency, item.label, item.truth) for item in outcomes])
+        return replace(seen, wait=float(np.median([item.wait for item in outcomes])))
 
 
-def live(bundle: Bundle, frames: Path, plan: Plan, link: str, slowdown: float, clock: SystemClock) -> Told:
-    script = script_of(link)
-    board = Board(bundle=bundle.path, source=str(frames), slowdown=slowdown, threads=1)
-    contender = Contender(name="live", about="", plans=(plan,) * len(script.phases))
-    with Road(board, script.phases[0].link, clock) as road:
-        run = Run(contender=contender, script=script)
-        outcomes = run_one(road, run, Quiet(), clock)  # type: ignore[arg-type]
-    return told([(item.answered, item.exit, item.latency, item.label, item.truth) for item in outcomes])
+def between(before: Hosts, after: Hosts) -> Hosts:
+    """The means of two profiles."""
+    return Hosts(board=_mean(before.board, after.board), edge=_mean(before.edge, after.edge))
+
+
+def _mean(one: Profile, other: Profile) -> Profile:
+    def middle(first: Mapping[str, Cost], second: Mapping[str, Cost]) -> dict[str, Cost]:
+        return {
+            name: Cost(
+                median=(cost.median + second[name].median) / 2,
+                p95=(cost.p95 + second[name].p95) / 2,
+                mean=(cost.expected + second[name].expected) / 2,
+            )
+            for name, cost in first.items()
+        }
+
+    return replace(
+        one,
+        segments=middle(one.segments, other.segments),
+        encode=middle(one.encode, other.encode),
+        decode=middle(one.decode, other.decode),
+    )
 
 
 def told(rows: list[tuple[Answered, int | None, float, int | None, int | None]]) -> Told:

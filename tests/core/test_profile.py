@@ -36,7 +36,9 @@ class Counting:
     def close(self) -> None: ...
 
 
-def profiled(bundle: Bundle, takes: list[float], *, emulated: bool = False) -> Profile:
+def profiled(
+    bundle: Bundle, takes: list[float], *, emulated: bool = False, codecs: dict[int, list[str]] | None = None
+) -> Profile:
     clock = ManualClock()
     runtime = Counting(bundle, clock, [9.0, 9.0, *takes])  # two rounds warm up
     samples, _ = bundle.reference()
@@ -45,7 +47,7 @@ def profiled(bundle: Bundle, takes: list[float], *, emulated: bool = False) -> P
         bundle,
         runtime,
         samples,
-        {},
+        codecs or {},
         threads=1,
         clock=clock,
         rounds=len(takes),
@@ -63,6 +65,12 @@ def test_the_mean_leaves_out_the_fastest_and_the_slowest_tenth(tiny_bundle: Bund
 def test_an_emulated_board_is_profiled_by_what_it_multiplies(tiny_bundle: Bundle) -> None:
     assert profiled(tiny_bundle, [3.0] * 5).segment(0, 1).expected == pytest.approx(3.0)
     assert profiled(tiny_bundle, [3.0] * 5, emulated=True).segment(0, 1).expected == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 7])
+def test_codecs_take_turns_but_none_goes_untimed(tiny_bundle: Bundle, rounds: int) -> None:
+    profile = profiled(tiny_bundle, [1.0] * rounds, codecs={0: ["raw"]})
+    assert set(profile.encode) == set(profile.decode) == {"0:raw"}
 
 
 def test_a_profile_without_means_is_still_read(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,10 +60,9 @@ def a_device(
     )
 
 
-def run(tape: Tape, *devices: DeviceScript, link: Trace = FAST, shared: bool = False) -> list[Result]:
-    return replay(
-        Scenario(tape=tape, manifest=MANIFEST, devices=devices, edge=EDGE, up=link, down=link, shared_link=shared)
-    ).results
+def run(tape: Tape, *devices: DeviceScript, link: Trace = FAST, **more: Any) -> list[Result]:
+    scenario = Scenario(tape=tape, manifest=MANIFEST, devices=devices, edge=EDGE, up=link, down=link, **more)
+    return replay(scenario).results
 
 
 def share(results: list[Result], answered: Answered) -> float:
@@ -89,6 +89,12 @@ def test_latency_on_an_idle_link_is_the_sum_of_where_the_time_goes(tape: Tape) -
     bits = 8 * result.wire_bytes
     expected = 0.010 + 0.001 + bits / 20e6 + 0.010 + 0.001 + 0.0009 + 0.010
     assert result.latency == pytest.approx(expected, abs=1e-4)
+
+
+def test_what_a_source_adds_to_a_sample_comes_before_its_first_stage(tape: Tape) -> None:
+    plain, slowed = (run(tape, a_device(count=1), overhead=Seconds(extra))[0] for extra in (0.0, 0.004))
+    assert slowed.timings.wait == pytest.approx(0.004)
+    assert slowed.latency - plain.latency == pytest.approx(0.004)
 
 
 def test_answers_are_those_of_the_tape(tape: Tape) -> None:
@@ -125,7 +131,7 @@ def test_a_plan_is_swapped_between_two_samples(tape: Tape) -> None:
 def test_devices_that_share_a_thin_link_wait_for_each_other(tape: Tape) -> None:
     link = generate.constant(BitsPerSecond(400e3), duration=Seconds(1000), delay=Seconds(0.001))
     pair = (a_device("split=1", name="a"), a_device("split=1", name="b"))
-    alone, together = run(tape, *pair, link=link), run(tape, *pair, link=link, shared=True)
+    alone, together = run(tape, *pair, link=link), run(tape, *pair, link=link, shared_link=True)
     # Both arrive at the same moment; b's payload goes after a's, which takes the link for so long:
     transmit = 8 * np.mean([result.wire_bytes for result in alone]) / 400e3
     waited = mean_latency(together, "b") - mean_latency(alone, "b")

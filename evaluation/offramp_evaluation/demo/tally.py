@@ -26,6 +26,8 @@ class Outcome:
     payload_bytes: int
     wire_bytes: int
     reason: str
+    wait: Seconds = Seconds(0.0)
+    """From its arrival until its first stage began."""
 
     @property
     def right(self) -> bool:
@@ -54,6 +56,7 @@ def read_outcome(line: Mapping[str, Any]) -> Outcome:
             payload_bytes=line["payload_bytes"],
             wire_bytes=line["wire_bytes"],
             reason=line["reason"],
+            wait=Seconds(float(line["timings"]["wait"])),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise WireError(f"{dict(line)!r} is not a result line of a device: {error!r}") from error

@@ -109,7 +109,7 @@ class _Board:
             if (following := next(later, None)) is not None:
                 self._arrive(worker, following, later)
 
-        self._hub.at(sample.arrival, arrive)
+        self._hub.at(sample.arrival + self._scenario.overhead, arrive)
 
     def _choose(self, pipeline: Pipeline, period: Seconds) -> None:
         plan = self._script.driver.choose(self._hub.now(), self._uplink.estimate())

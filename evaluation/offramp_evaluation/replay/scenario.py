@@ -40,6 +40,8 @@ class Scenario:
     down: Trace
     stack: Seconds = Seconds(0.0)
     """What sockets, threads and serialisation at both ends add to a round trip, beyond the link."""
+    overhead: Seconds = Seconds(0.0)
+    """What a device's source and threads add to each sample before its first stage begins, with nothing waiting."""
     shared_link: bool = False
     """Whether the devices share one link, or each has one of its own that follows the same trace."""
     deadline: Seconds = Seconds(1.0)

@@ -8,8 +8,8 @@ With R the round trip of nothing at all and p the seconds that one bit takes, y 
     it was still busy:    y - y_previous  =     bits * p
 
 Both are linear in (R, p), so one Kalman filter of two numbers learns from either, and knows how sure it is. Delays
-have a long tail on one side only: what comes early is believed at once, what comes late when it happens twice in a
-row. Until then silence speaks: a rate at which the oldest unanswered bytes would be back by now is no longer believed.
+have a long tail on one side only: what comes early is believed at once, what comes late when it happens again. Until
+then silence speaks: a rate at which the oldest unanswered bytes would be back by now is no longer believed.
 """
 
 from collections import deque
@@ -25,13 +25,20 @@ FASTEST = 1e-11
 """Seconds a bit takes at least: 100 Gbit/s, where arithmetic stops making sense."""
 JITTER = Seconds(0.3e-3)
 """Standard deviation that is always allowed: what two schedulers and one event loop do on an idle machine."""
-RELATIVE_JITTER = 0.02
-"""The same for long waits, which vary with other traffic."""
+RELATIVE_JITTER = 0.01
+"""The same, as a share of the time that the bytes take: other traffic is in their way."""
 DRIFT_OF_RATE = 0.1
 """How far the rate wanders in a second, relative to itself; steps are found by surprise instead."""
 DRIFT_OF_ROUND_TRIP = 0.02
-SURPRISE = 5.0
-"""Standard deviations beyond which an observation is not noise."""
+LATE = 3.0
+"""Standard deviations past which an answer is late, and held back: it may be one stall."""
+LATENESS = 11.0
+"""Sum of the standard deviations of two or more late answers in a row that means that the link has changed. Under
+exponential jitter, whose tail is the longest that a quiet link shows, two in 100,000 answers say so wrongly."""
+EARLY = 4.5
+"""Standard deviations past which an early answer means the same by itself: no stall makes a link faster."""
+RESTLESS = 1.25
+"""Growth of the noise with an answer that is held back: a link on which many are is noisier than was thought."""
 NOISE_WEIGHT = 0.05
 """Weight of the newest in the moving average of what the filter does not explain."""
 PACKET_BITS = 12_000.0
@@ -64,8 +71,9 @@ class LinkEstimator:
         self._rr, self._rp, self._pp = 1.0, 0.0, (10 * FIRST_GUESS) ** 2
         self._noise = JITTER**2
         self._edge = 0.0
-        self._late = 0
-        """Late surprises in a row."""
+        self._late, self._lateness = 0, 0.0
+        """Late answers in a row, and the sum of their standard deviations."""
+        self._changes = 0
         self._crossing: deque[_Crossing] = deque()
         self._total = 0.0
         self._answered_total, self._answered_at = 0.0, -1e9
@@ -104,7 +112,7 @@ class LinkEstimator:
         self._crossing.clear()
         self.unanswered = Bytes(0)
         self._answered_total, self._answered_at = self._total, -1e9
-        self._late = 0
+        self._late, self._lateness = 0, 0.0
         self._pp = max(self._pp, (2 * self._bit) ** 2)
         self._rr = max(self._rr, self._round_trip**2)
 
@@ -134,6 +142,7 @@ class LinkEstimator:
             round_trip_deviation=Seconds(sqrt(self._rr)),
             edge=Seconds(self._edge),
             age=Seconds(now - self._learned_at),
+            changes=self._changes,
         )
 
     def oldest(self) -> Seconds | None:
@@ -161,24 +170,26 @@ class LinkEstimator:
         """One step of the filter: `waited` = trips * R + bits * p + noise."""
         self._age(now)
         expected = trips * self._round_trip + bits * self._bit
-        noise = max(self._noise, (RELATIVE_JITTER * min(expected, waited)) ** 2)
-        surprise = waited - expected
-        variance = self._variance(trips, bits) + noise
-        if surprise * surprise > SURPRISE**2 * variance:
-            self._late = self._late + 1 if surprise > 0 else 0
-            if self._late == 1:
-                self._noise *= 1.25
+        noise = max(self._noise, (RELATIVE_JITTER * bits * self._bit) ** 2)
+        surprise, variance = waited - expected, self._variance(trips, bits) + noise
+        deviations = surprise / sqrt(variance)
+        if deviations > LATE:
+            self._late, self._lateness = self._late + 1, self._lateness + deviations
+            if self._late == 1 or self._lateness < LATENESS:
+                self._noise *= RESTLESS
                 return
-            self._doubt(surprise, trips, bits)
-            variance = self._variance(trips, bits) + noise
-        else:
-            self._late = 0
+        if -EARLY <= deviations <= LATE:
             # What the filter does not explain by its own uncertainty is noise of the link.
             unexplained = max(surprise * surprise - self._variance(trips, bits), JITTER**2)
             self._noise += NOISE_WEIGHT * (unexplained - self._noise)
+        else:
+            self._changes += 1
+            self._doubt(surprise, trips, bits)
+            variance = self._variance(trips, bits) + noise
+        self._late, self._lateness = 0, 0.0
         self._correct(surprise, variance, trips, bits)
-        if trips and self._round_trip > waited - bits * FASTEST:  # no answer is back before its round trip
-            self._round_trip = max(waited - bits * FASTEST, 0.0)
+        if trips:  # no answer is back before its round trip; the mean one has some jitter in it, though
+            self._round_trip = min(self._round_trip, max(waited - bits * FASTEST, 0.0) + sqrt(self._noise))
         self._learned_at = now
 
     def _age(self, now: float) -> None:
@@ -187,7 +198,11 @@ class LinkEstimator:
         self._rr += gap * (DRIFT_OF_ROUND_TRIP * self._round_trip) ** 2
 
     def _doubt(self, surprise: float, trips: float, bits: float) -> None:
-        """Something changed. Bandwidths change more often than routes: blame the rate if there are bits enough."""
+        """Something changed. Bandwidths change more often than routes: blame the rate if there are bits enough.
+
+        What was known of the other still holds. Payloads of one size tell only R + bits * p; all that this sum has
+        changed belongs to the one that is blamed.
+        """
         if bits >= PACKET_BITS / 2 or not trips:
             self._pp += (surprise / bits) ** 2
         else:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from offramp.errors import DataError, UnknownNameError
+from offramp.errors import DataError
 from offramp.records import Answered, Result
 from offramp.units import Bytes, Seconds
 from offramp_evaluation.metrics.classification import (
@@ -19,7 +19,6 @@ from offramp_evaluation.metrics.classification import (
     macro_f1,
     per_class_accuracy,
 )
-from offramp_evaluation.metrics.energy import RADIOS, EnergyModel
 from offramp_evaluation.metrics.outcomes import Outcomes, paired
 from offramp_evaluation.metrics.summary import deadline_hits, describe_latency, summarise
 
@@ -173,23 +172,3 @@ def test_latency_quantiles_are_ordered_and_within_the_sample(latencies: list[flo
 def test_latency_quantiles_of_a_hundred_and_one() -> None:
     found = describe_latency(np.arange(101) / 100)
     assert (found.p50, found.p95, found.p99, found.mean) == pytest.approx((0.50, 0.95, 0.99, 0.50))
-
-
-# ── energy ──
-
-
-def test_energy_is_computing_plus_the_time_and_bits_on_air() -> None:
-    model = EnergyModel(compute_w=3.0, radio=RADIOS["lte"])
-    # A megabit in half a second (2 Mbit/s): the published power is 438.39 mW/Mbps x 2 + 1288.04 mW, for half a second.
-    expected = 3.0 * 0.1 + (0.43839 * 2 + 1.28804) * 0.5
-    assert model.joules(compute=0.1, up_bytes=125_000, up_seconds=0.5) == pytest.approx(expected)
-    down = model.joules(compute=0.0, down_bytes=125_000, down_seconds=0.5)
-    assert down == pytest.approx((0.05197 * 2 + 1.28804) * 0.5)
-
-
-def test_energy_always_says_which_model_it_is() -> None:
-    assert EnergyModel(compute_w=3.5, radio=RADIOS["wifi"]).label == (
-        "modelled: 3.5 W computing, wifi radio (Huang et al., MobiSys 2012, table 4), radio tail and idling not counted"
-    )
-    with pytest.raises(UnknownNameError, match="did you mean 'wifi'"):
-        RADIOS["wiffi"]

@@ -4,7 +4,8 @@ import pytest
 
 from offramp.errors import PlanError
 from offramp.plan import ExitRule
-from offramp.planning.cost import CostModel, Situation
+from offramp.planning.cost import CostModel
+from offramp.planning.situation import Situation
 from offramp.units import BitsPerSecond, Seconds
 from tests.support.plans import a_candidate, a_profile, some_candidates
 
@@ -12,16 +13,17 @@ SLOW = a_profile((0.0, 0.100, 0.300))
 FAST = a_profile((0.0, 0.001, 0.003))
 
 
-def situation(mbit: float = 10.0, *, round_trip: float = 0.02, rate: float = 1.0) -> Situation:
-    return Situation(bandwidth=BitsPerSecond(mbit * 1e6), round_trip=Seconds(round_trip), rate=rate)
+def situation(mbit: float = 10.0, *, round_trip: float = 0.02, rate: float = 1.0, regular: bool = True) -> Situation:
+    return Situation(bandwidth=BitsPerSecond(mbit * 1e6), round_trip=Seconds(round_trip), rate=rate, regular=regular)
 
 
 def test_latency_is_the_sum_of_where_the_time_goes() -> None:
     model = CostModel(some_candidates(a_candidate(split=1, payload=12_500 - 54)), SLOW, FAST)
     transmit = 0.1  # 12,500 bytes with framing, at 1 Mbit/s
-    wait = 0.1 * transmit / (2 * 0.9)
-    expected = 0.100 + 0.001 + transmit + wait + 0.02 + 0.001 + 0.002
-    assert model.latency(situation(mbit=1.0))[0] == pytest.approx(expected, rel=1e-3)
+    device = 0.100 + 0.001
+    waits = device * device / (2 * (1 - device)) + transmit * transmit / (2 * 0.9)  # arrivals at random, one a second
+    expected = device + transmit + waits + 0.02 + 0.001 + 0.002
+    assert model.latency(situation(mbit=1.0, regular=False))[0] == pytest.approx(expected, rel=1e-3)
 
 
 def test_an_exit_spares_the_share_that_leaves() -> None:

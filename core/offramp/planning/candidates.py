@@ -58,6 +58,10 @@ class Candidate:
     payload_mean: float
     """Bytes of one sent payload, on average over the samples that are sent."""
     payload_p95: float
+    loss_high: float = 1.0
+    """Upper confidence bound of the accuracy lost against the whole network, sample by sample; 1: nobody knows."""
+    agreement: float = 1.0
+    """Of those who leave at a branch, the share that is labelled as by the whole network; 1 when nobody leaves."""
 
     def plan(self, revision: Revision = NO_REVISION) -> Plan:
         return Plan(split=self.split, exit=self.exit, codec=self.codec, revision=revision)

@@ -1,62 +1,130 @@
-"""The cost formula: what each candidate would cost on these hosts, over this link, at this arrival rate.
+"""The cost model: what each candidate would cost on these hosts, in this situation.
 
-    latency = stages and branches executed on the device
-            + share sent × (encode + bits / bandwidth + wait for the uplink + round trip + decode + tail)
+    latency = wait for the device + stages and branches executed there
+            + share sent × (encode + wait for the uplink + bits / bandwidth + round trip + wait, decode and tail there)
 
-One vectorised expression over all candidates; no network is run.
+One vectorised expression over all candidates (`journey`, over the arrays of `roads`); no network is run.
 
 # C candidates
 """
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offramp.errors import PlanError
-from offramp.measure.profile import NOTHING, Profile
+from offramp.measure.energy import EnergyModel
+from offramp.measure.profile import Profile
+from offramp.plan import Plan
 from offramp.planning.candidates import Candidate, Candidates
-from offramp.units import BitsPerSecond, Seconds
-from offramp.wire.framing import request_wire_bytes
+from offramp.planning.forecast import Forecast
+from offramp.planning.journey import Journey
+from offramp.planning.objective import DEFAULT_OBJECTIVE, Goal, Objective
+from offramp.planning.roads import Roads, key
+from offramp.planning.situation import Situation
+from offramp.units import Seconds
 
-FULL = 0.95
-"""Busy for a larger share of the time, a resource is overloaded: the plan is infeasible, not merely slow."""
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
-    """What a choice may look at."""
+class Costs:
+    """Of every candidate; what the objective does not ask is None."""
 
-    bandwidth: BitsPerSecond
-    """Of the uplink; 0 in an outage."""
-    round_trip: Seconds
-    rate: float
-    """Samples per second that arrive at the device."""
+    mean_C: Floats
+    """Seconds from arrival to Result, infinite where infeasible."""
+    feasible_C: NDArray[np.bool_]
+    """Neither device nor uplink is overloaded, what is sent comes back in time as a rule, and exits are as careful as
+    the situation demands."""
+    wire_bytes_C: Floats
+    edge_seconds_C: Floats
+    p95_C: Floats | None
+    hits_C: Floats | None
+    energy_C: Floats | None
+
+    def value(self, goal: Goal) -> Floats:
+        """What is made small."""
+        value_C = {
+            Goal.LATENCY: self.mean_C,
+            Goal.P95: self.p95_C,
+            Goal.ENERGY: self.energy_C,
+            Goal.BYTES: self.wire_bytes_C,
+            Goal.EDGE: self.edge_seconds_C,
+        }[goal]
+        assert value_C is not None, f"{goal} was not asked for"
+        return value_C
 
 
 class CostModel:
-    """Predicts the mean latency of every candidate of one bundle between one device and one edge."""
+    """Predicts what every candidate of one bundle costs between one device and one edge. Keeps no state."""
 
-    def __init__(self, candidates: Candidates, device: Profile, edge: Profile) -> None:
-        self.candidates = candidates.candidates
-        self._accuracy_C = np.array([item.accuracy for item in self.candidates])
-        self._device_C = np.array([_on_device(item, device) for item in self.candidates])
-        self._offload_C = np.array([item.offload if item.codec != "none" else 0.0 for item in self.candidates])
-        self._bits_C = np.array([_bits(item) for item in self.candidates])
-        self._edge_C = np.array([_at_edge(item, device, edge) for item in self.candidates])
+    def __init__(
+        self, candidates: Candidates, device: Profile, edge: Profile, energy: EnergyModel | None = None
+    ) -> None:
+        self.device, self.edge, self.energy = device, edge, energy
+        self.roads = Roads(candidates)
+        self.times = self.roads.timed(device, edge)
 
-    def latency(self, situation: Situation) -> NDArray[np.float64]:
-        """[C] mean seconds from arrival to Result; infinite where the device or the uplink would be overloaded."""
-        keeps_up_C = situation.rate * self._device_C < FULL
-        with np.errstate(divide="ignore", invalid="ignore"):
-            transmit_C = self._bits_C / np.float64(situation.bandwidth)
-            busy_C = situation.rate * self._offload_C * transmit_C
-            # Mean wait of a queue with random arrivals and nearly constant service (M/D/1).
-            wait_C = np.where(busy_C < FULL, busy_C * transmit_C / (2 * (1 - busy_C)), np.inf)
-            away_C = self._edge_C + transmit_C + wait_C + situation.round_trip
-            sent_C = np.where(self._offload_C > 0, self._offload_C * away_C, 0.0)
-        latency_C: NDArray[np.float64] = np.where(keeps_up_C, self._device_C + sent_C, np.inf)
-        return latency_C
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        return self.roads.items
+
+    def retimed(self, *, device: Profile | None = None, edge: Profile | None = None) -> "CostModel":
+        """The same candidates on hosts that turned out to be faster or slower."""
+        other = CostModel.__new__(CostModel)
+        other.device, other.edge, other.energy = device or self.device, edge or self.edge, self.energy
+        other.roads = self.roads
+        other.times = self.roads.timed(other.device, other.edge)
+        return other
+
+    def find(self, plan: Plan) -> int | None:
+        """Its place among the candidates; None when it is none of them."""
+        return self.roads.places.get(key(plan.split, plan.exit, plan.codec))
+
+    def latency(self, situation: Situation, deadline: Seconds = DEFAULT_OBJECTIVE.deadline) -> Floats:
+        """[C] mean seconds from arrival to Result; infinite where infeasible."""
+        journey = Journey(self.roads, self.times, situation, deadline)
+        return np.where(journey.feasible_C, journey.mean_C, inf)
+
+    def costs(self, situation: Situation, objective: Objective = DEFAULT_OBJECTIVE) -> Costs:
+        """Everything that the objective asks, of every candidate."""
+        journey = Journey(self.roads, self.times, situation, objective.deadline)
+        return Costs(
+            mean_C=np.where(journey.feasible_C, journey.mean_C, inf),
+            feasible_C=journey.feasible_C,
+            wire_bytes_C=journey.wire_bytes_C,
+            edge_seconds_C=journey.edge_seconds_C,
+            p95_C=journey.p95() if objective.minimise is Goal.P95 else None,
+            hits_C=journey.hits() if objective.hits > 0 else None,
+            energy_C=journey.joules(self.energy) if self.energy and objective.asks_energy else None,
+        )
+
+    def forecast(self, place: int, situation: Situation, deadline: Seconds = DEFAULT_OBJECTIVE.deadline) -> Forecast:
+        """All about one candidate."""
+        journey = Journey(self.roads.only(place), self.times.only(place), situation, deadline)
+        item = self.candidates[place]
+        return Forecast(
+            feasible=bool(journey.feasible_C[0]),
+            mean=Seconds(float(journey.mean_C[0])),
+            p95=Seconds(float(journey.p95()[0])),
+            hits=float(journey.hits()[0]),
+            energy=None if self.energy is None else float(journey.joules(self.energy)[0]),
+            wire_bytes=float(journey.wire_bytes_C[0]),
+            edge_seconds=float(journey.edge_seconds_C[0]),
+            accuracy=item.accuracy,
+            accuracy_low=item.accuracy_low,
+            loss_high=item.loss_high,
+            parts=journey.parts(),
+        )
+
+    def forecast_plan(
+        self, plan: Plan, situation: Situation, deadline: Seconds = DEFAULT_OBJECTIVE.deadline
+    ) -> Forecast | None:
+        """The same of any plan that is among the candidates; None of others."""
+        place = self.find(plan)
+        return None if place is None else self.forecast(place, situation, deadline)
 
     def choose(self, situation: Situation, accuracy_floor: float) -> tuple[Candidate, Seconds]:
         """The candidate of least mean latency whose accuracy holds the floor, and that latency.
@@ -67,29 +135,12 @@ class CostModel:
             PlanError: No candidate is feasible: even alone, the device cannot keep up with the arrivals.
         """
         latency_C = self.latency(situation)
-        holds_C = self._accuracy_C >= accuracy_floor
+        accuracy_C = np.array([item.accuracy for item in self.candidates])
+        holds_C = accuracy_C >= accuracy_floor
         if np.isfinite(latency_C[holds_C]).any():
-            best = int(np.where(holds_C, latency_C, np.inf).argmin())
+            best = int(np.where(holds_C, latency_C, inf).argmin())
         elif np.isfinite(latency_C).any():
-            best = int(np.where(np.isfinite(latency_C), self._accuracy_C, -np.inf).argmax())
+            best = int(np.where(np.isfinite(latency_C), accuracy_C, -inf).argmax())
         else:
             raise PlanError(f"no plan keeps up with {situation.rate:g} samples a second on this device; lower the rate")
         return self.candidates[best], Seconds(float(latency_C[best]))
-
-
-def _on_device(candidate: Candidate, profile: Profile) -> float:
-    total, here = 0.0, 0
-    for (cut, _), reach in zip(candidate.exit.thresholds, candidate.reach, strict=True):
-        total += reach * profile.segment(here, cut, branch=True).median
-        here = cut
-    return total + candidate.offload * profile.segment(here, candidate.split).median
-
-
-def _bits(candidate: Candidate) -> float:
-    return 8.0 * request_wire_bytes(round(candidate.payload_mean))
-
-
-def _at_edge(candidate: Candidate, device: Profile, edge: Profile) -> float:
-    key = f"{candidate.split}:{candidate.codec}"
-    encode, decode = device.encode.get(key, NOTHING), edge.decode.get(key, NOTHING)
-    return encode.median + decode.median + edge.segment(candidate.split, edge.end).median

@@ -18,6 +18,9 @@ PATHS: Mapping[str, tuple[float, ...]] = {
 }
 """By policy, the steps from lenient to strict. Policies that read fused scores alone are here: what a tape holds."""
 
+ABOVE = 1_000
+"""The step of a rule that lets nobody leave: above every path's last."""
+
 EVERY_SET = 4
 """Up to so many branches, every set of them is tried: 15 sets. Nine branches would have 511."""
 
@@ -31,6 +34,20 @@ def rules_for(cuts: Sequence[int]) -> Iterator[ExitRule]:
         for policy, path in PATHS.items():
             for threshold in reversed(path):
                 yield ExitRule(policy=policy, thresholds=tuple((cut, threshold) for cut in asked))
+
+
+def step_of(rule: ExitRule) -> int:
+    """How far up its policy's path a rule stands: as strict as that step, at its most lenient branch.
+
+    A rule that lets nobody leave stands above every step; one that is more lenient than the first step, or whose
+    policy has no path, stands below it, at -1.
+    """
+    if not rule.thresholds:
+        return ABOVE
+    path = PATHS.get(rule.policy, ())
+    sign = -1.0 if len(path) > 1 and path[0] > path[-1] else 1.0  # entropy: the smaller, the stricter
+    steps = [sum(sign * threshold >= sign * step for step in path) - 1 for _, threshold in rule.thresholds]
+    return min(steps)
 
 
 def branch_sets(cuts: Sequence[int]) -> list[tuple[int, ...]]:

@@ -7,7 +7,8 @@ from math import inf
 from offramp.errors import PlanError
 from offramp.plan import Plan
 from offramp.planning.candidates import Candidate, Candidates
-from offramp.planning.cost import CostModel, Situation
+from offramp.planning.cost import CostModel
+from offramp.planning.situation import Situation
 from offramp.units import Seconds
 from offramp_evaluation.demo.script import Phase, Script
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from offramp.errors import PlanError
 from offramp.plan import Plan
 from offramp.planning.candidates import Candidates
-from offramp.planning.cost import CostModel, Situation
+from offramp.planning.cost import CostModel
+from offramp.planning.situation import Situation
 from offramp.units import BitsPerSecond, Seconds
 from offramp_evaluation.replay.drivers import Driver, Fixed, Foreseeing, Planned
 from offramp_evaluation.traces.trace import Trace

@@ -11,7 +11,8 @@ from typing import Protocol
 from offramp.errors import PlanError
 from offramp.measure.link import LinkEstimate
 from offramp.plan import Plan
-from offramp.planning.cost import CostModel, Situation
+from offramp.planning.cost import CostModel
+from offramp.planning.situation import Situation
 from offramp.units import BitsPerSecond, Seconds
 from offramp_evaluation.traces.integral import Integral
 from offramp_evaluation.traces.trace import Trace

@@ -142,7 +142,3 @@ def test_a_device_that_cannot_keep_up_rejects_what_does_not_fit_its_queue(tape: 
     results = run(tape, a_device("split=end", rate=50.0))
     assert share(results, Answered.REJECTED) == pytest.approx(0.5, abs=0.1)
     assert max(result.latency for result in results if result.label is not None) < 9.5 * 0.040
-
-
-def test_random_arrivals_come_at_their_rate() -> None:
-    assert arrivals.poisson(10.0, 10_000, seed=1)[-1] == pytest.approx(1000, rel=0.05)

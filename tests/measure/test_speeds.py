@@ -50,7 +50,7 @@ def test_a_slow_start_and_stalls_do_not_move_the_median() -> None:
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_a_board_that_throttles_is_known_after_thirty_notes(factor: float) -> None:
     speeds = noted("0-1", *long_tailed(0.010, 500), *long_tailed(0.010 * factor, 30, seed=2))
-    assert speeds.values()["0-1"] == pytest.approx(0.010 * factor, rel=0.12)
+    assert speeds.values()["0-1"] == pytest.approx(0.010 * factor, rel=0.2)
 
 
 def test_a_batch_is_shared_by_its_requests() -> None:

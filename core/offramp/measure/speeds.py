@@ -94,11 +94,15 @@ class _Median:
         value = self.value
         above = seconds > value
         self.notes += 1
+        step = STEP
         if above is self.above:
             self.streak = streak = self.streak + 1
+            if streak > STREAK:
+                step = min(HURRY * (streak - STREAK), LONGEST)
+        elif self.streak > 1:
+            self.streak //= 2  # a stall in the middle of a streak does not end it
         else:
-            self.above, self.streak, streak = above, 1, 1
-        step = STEP if streak <= STREAK else min(HURRY * (streak - STREAK), LONGEST)
+            self.above = above
         moved = value * (1 + step) if above else value * (1 - step)
         # Never past the note itself: what always takes the same is known exactly.
         self.value = seconds if (moved > seconds) is above else moved

@@ -11,15 +11,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Self
 
-from offramp.bundle.store import MANIFEST, Bundle, open_bundle
+from offramp.bundle.parcel import Files, read_files, write_files
+from offramp.bundle.store import Bundle
 from offramp.errors import LinkError, MissingExtraError, OfframpError
 from offramp.measure.listen import Heard
 from offramp_evaluation.recording.workers import Advanced, Bench, Done, Task
 
-Files = dict[str, bytes]
 AHEAD = 1
 """Tasks that wait for a worker beside those that run: it never idles, and little is held in memory."""
 
@@ -84,25 +84,6 @@ class RayTasks:
                 raise OfframpError(f"{reason}; run the same command again to go on") from error
             yield Advanced(len(heard))
             yield Done(task.number, heard)
-
-
-def read_files(bundle: Bundle) -> Files:
-    """A bundle as a value: everything that its manifest names."""
-    return {name: bundle.file(name).read_bytes() for name in (MANIFEST, *bundle.manifest.files)}
-
-
-def write_files(files: Files, folder: Path) -> Bundle:
-    """The bundle again, its digests checked.
-
-    Raises:
-        BundleError: A file is missing or differs from its digest.
-    """
-    for name, content in files.items():
-        assert ".." not in PurePosixPath(name).parts, name  # its manifest was checked when it was opened
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return open_bundle(folder)
 
 
 def _hear(files: Files, digest: str, task: Task) -> Heard:

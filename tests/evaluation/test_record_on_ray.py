@@ -7,9 +7,7 @@ import pytest
 
 from offramp.bundle.store import Bundle
 from offramp.cli import main
-from offramp.errors import BundleError
 from offramp.tape.reader import open_tape
-from offramp_evaluation.actors import read_files, write_files
 from tests.support.tiny_bundle import CLASSES, LABELS, some_images
 
 
@@ -37,14 +35,3 @@ def test_without_ray_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "ray", None)  # type: ignore[arg-type]
     assert main(arguments(tiny_bundle, tmp_path, "ray.tape", "--ray")) == 1
     assert 'pip install "offramp[orchestrator]"' in capsys.readouterr().err
-
-
-def test_a_bundle_travels_whole(tiny_bundle: Bundle, tmp_path: Path) -> None:
-    assert write_files(read_files(tiny_bundle), tmp_path / "copy").manifest == tiny_bundle.manifest
-
-
-def test_a_bundle_that_was_damaged_on_its_way_is_refused(tiny_bundle: Bundle, tmp_path: Path) -> None:
-    files = read_files(tiny_bundle)
-    files["graph/weights.bin"] = files["graph/weights.bin"][:-1]
-    with pytest.raises(BundleError, match=r"weights.bin is corrupt"):
-        write_files(files, tmp_path / "copy")

@@ -11,15 +11,16 @@ import numpy as np
 from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import Bundle, open_bundle
 from offramp.clock import Clock, SystemClock
-from offramp.errors import PlanError
+from offramp.errors import LinkError, PlanError
 from offramp.plan import Plan
 from offramp.planning.resolve import default_plan, resolve
 from offramp.records import NO_REVISION, Array, Result, Revision, Sample
 from offramp.runtime.runtime import Runtime
 from offramp.units import Bytes, Seconds
 from offramp_device.admission import MAX_UNANSWERED
+from offramp_device.engine import Engine, open_engine
+from offramp_device.farewell import Farewell
 from offramp_device.pipeline import Pipeline
-from offramp_device.route import RouteOpener
 from offramp_device.sources import fit_sample
 from offramp_device.uplink import LostUplink, Uplink
 
@@ -49,12 +50,10 @@ class Device:
         keep_logits: bool = True,
         clock: Clock | None = None,
     ) -> None:
-        self.manifest = manifest
         self.clock = clock or SystemClock()
-        self._runtime = runtime
-        self._uplink = uplink
-        self._opener = RouteOpener(manifest, runtime, self.clock)
-        route = self._opener.open(plan)
+        self._engine = Engine(manifest, runtime, self.clock)
+        self._farewell = Farewell(deadline)
+        route = self._engine.opener.open(plan)
         uplink.prepare(route, PATIENCE)
         self.pipeline = Pipeline(route, uplink, self.clock, deadline=deadline, keep_logits=keep_logits)
         self._adopting = threading.Lock()
@@ -92,27 +91,29 @@ class Device:
             PlanError: The bundle cannot follow the plan.
             InputError: The edge's address is none.
         """
-        # Here, because ONNX Runtime takes 0.1 s to import, and a program may only want the values.
-        from offramp.runtime.board import SlowedRuntime, effort_of
-        from offramp.runtime.onnx_backend import OnnxRuntime, configure_threads
-
         uplink = _open_uplink(edge, max_unanswered, tell)
         try:
             opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-            if threads is not None:
-                configure_threads(threads)
             clock = SystemClock()
-            runtime: Runtime = OnnxRuntime(opened)
-            if slowdown != 1.0:
-                effort = None if threads is None else effort_of(threads)
-                runtime = SlowedRuntime(runtime, slowdown, clock, effort=effort)
+            engine = open_engine(opened, clock, threads=threads, slowdown=slowdown)
             chosen = choose_plan(plan, opened.manifest, has_edge=edge is not None)
             return cls(
-                opened.manifest, runtime, uplink, chosen, deadline=deadline, keep_logits=keep_logits, clock=clock
+                opened.manifest,
+                engine.runtime,
+                uplink,
+                chosen,
+                deadline=deadline,
+                keep_logits=keep_logits,
+                clock=clock,
             )
         except BaseException:
             uplink.close()
             raise
+
+    @property
+    def manifest(self) -> Manifest:
+        """Of the bundle that new samples run on."""
+        return self._engine.manifest
 
     @property
     def plan(self) -> Plan:
@@ -130,28 +131,58 @@ class Device:
         sample = Sample(stream=stream, index=next(self._numbers), data=fitted, arrival=arrival, truth=truth)
         return self.pipeline.infer(sample)
 
-    def adopt(self, plan: str | Plan, revision: Revision = NO_REVISION) -> Plan:
+    def adopt(
+        self,
+        plan: str | Plan,
+        revision: Revision = NO_REVISION,
+        *,
+        uplink: Uplink | None = None,
+        engine: Engine | None = None,
+    ) -> Plan:
         """Open another plan, here and at the edge, then let new samples follow it. Returns it resolved.
 
-        Samples go on meanwhile, on the plan before.
+        Samples go on meanwhile, on the plan before; those that are away land on the uplink that they took.
+
+        Args:
+            plan: As text, or resolved.
+            revision: That of a plan as text; a plan without one is never too old.
+            uplink: Another one to take from now on; the one before is closed when its flights have landed.
+            engine: Another bundle to run from now on.
 
         Raises:
             PlanError: The bundle cannot follow it, or its revision is older than that of the plan in use.
+            LinkError: The other edge is not ready, and the one in use is.
         """
-        resolved = resolve(plan, self.manifest, revision) if isinstance(plan, str) else plan
         with self._adopting:
+            engine, before = engine or self._engine, self.pipeline.uplink
+            resolved = resolve(plan, engine.manifest, revision) if isinstance(plan, str) else plan
             in_use = self.plan.revision
             if resolved.revision != NO_REVISION and resolved.revision < in_use:
                 raise PlanError(f"plan {resolved.revision} is older than {in_use}, which is in use; send a newer one")
-            route = self._opener.open(resolved)
-            self._uplink.prepare(route, PATIENCE)
-            self.pipeline.adopt(route)
+            route = engine.opener.open(resolved)
+            after = uplink or before
+            after.prepare(route, PATIENCE)
+            moves = after is not before
+            if (
+                moves
+                and not route.ends
+                and (reason := after.unready(route))
+                and not before.unready(self.pipeline.route)
+            ):
+                raise LinkError(f"the edge to move to is not ready: {reason}")
+            self.pipeline.adopt(route, after)
+            if moves:
+                self._farewell.see_off(before)
+            if engine is not self._engine:
+                self._engine.close()
+                self._engine = engine
         return resolved
 
     def close(self) -> None:
         """End the session with the edge; what is away is answered on the device first."""
-        self._uplink.close()
-        self._runtime.close()
+        self._farewell.close()
+        self.pipeline.uplink.close()
+        self._engine.close()
 
     def __enter__(self) -> "Device":
         return self

@@ -5,8 +5,8 @@
                 ▼                   ▼                                ▼                  ▼
               Result              Result                degrade: Result       finish: Result
 
-The only state is the route in use, which `adopt` replaces between two samples. Everything may be called from several
-threads. What the uplink does meanwhile is its own affair: here nothing waits, except `infer`.
+The only state is the way in use, a route and an uplink, which `adopt` replaces between two samples. Everything may be
+called from several threads. What the uplink does meanwhile is its own affair: here nothing waits, except `infer`.
 
 # K classes
 """
@@ -50,6 +50,7 @@ class Flight:
 
     sample: Sample
     route: Route
+    uplink: Uplink
     began: Seconds
     """When its first stage began."""
     deepest: Said | None = None
@@ -75,9 +76,8 @@ class Pipeline:
     def __init__(
         self, route: Route, uplink: Uplink, clock: Clock, *, deadline: Seconds, keep_logits: bool = False
     ) -> None:
-        self.uplink = uplink
         self.deadline = deadline
-        self._route = route
+        self._way = (route, uplink)
         self._clock = clock
         self._keep_logits = keep_logits
         self._margin = max(MARGIN, MARGIN_SHARE * deadline)
@@ -85,11 +85,18 @@ class Pipeline:
 
     @property
     def route(self) -> Route:
-        return self._route
+        return self._way[0]
 
-    def adopt(self, route: Route) -> None:
-        """Samples that start from now on take this route; those that are on their way stay on theirs."""
-        self._route, self._states = route, {}
+    @property
+    def uplink(self) -> Uplink:
+        return self._way[1]
+
+    def adopt(self, route: Route, uplink: Uplink | None = None) -> None:
+        """Samples that start from now on take this route, and this uplink when one is given.
+
+        Those that are on their way stay on theirs.
+        """
+        self._way, self._states = (route, uplink or self.uplink), {}
 
     def infer(self, sample: Sample) -> Result:
         """The whole way, waiting for the edge where it is asked."""
@@ -101,14 +108,14 @@ class Pipeline:
 
     def start(self, sample: Sample) -> Result | Flight:
         """Everything up to the payload, or up to the first branch that is sure."""
-        route, now = self._route, self._clock.now()
-        flight = Flight(sample, route, now, deadline=Seconds(sample.arrival + self.deadline))
+        (route, uplink), now = self._way, self._clock.now()
+        flight = Flight(sample, route, uplink, now, deadline=Seconds(sample.arrival + self.deadline))
         if now > flight.deadline:
             waited = format_seconds(now - sample.arrival)
             return self._reject(flight, f"waited {waited} for its first stage, past the deadline")
         feature: Feature = (sample.data[None],)
         for leg in route.legs:
-            if flight.deepest is not None and not leg.answers and (reason := self.uplink.unready(route)):
+            if flight.deepest is not None and not leg.answers and (reason := uplink.unready(route)):
                 return self.degrade(flight, reason)  # the rest of the way to the split would be in vain
             outputs = leg.segment.run(feature)
             feature, before, now = outputs.feature, now, self._clock.now()
@@ -119,7 +126,7 @@ class Pipeline:
                     flight.head = Seconds(now - flight.began)
                     return self._local(flight, Answered.DEVICE, now)
         flight.feature, flight.head = feature, Seconds(now - flight.began)
-        if reason := self.uplink.unready(route):
+        if reason := uplink.unready(route):
             return self.degrade(flight, reason)
         assert route.codec is not None  # a route without one ends at n, where its last leg has answered
         flight.payload = route.codec.encode(feature)
@@ -128,9 +135,9 @@ class Pipeline:
         return flight
 
     def send(self, flight: Flight, deliver: Deliver) -> Result | None:
-        """Hand it to the uplink, which will `deliver`; or, when it refuses, the Result of the device alone."""
+        """Hand it to its uplink, which will `deliver`; or, when it refuses, the Result of the device alone."""
         flight.sent = self._clock.now()
-        reason = self.uplink.send(flight, deliver)
+        reason = flight.uplink.send(flight, deliver)
         if not reason:
             return None
         flight.sent = Seconds(0.0)

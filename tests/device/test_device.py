@@ -1,6 +1,8 @@
 """The device inside a program: the whole road in one process, over a real bundle."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,14 +10,16 @@ import pytest
 from offramp.bundle.store import Bundle
 from offramp.clock import SystemClock
 from offramp.codecs.catalog import open_codec
-from offramp.errors import BundleError, DataError, InputError, PlanError
+from offramp.errors import BundleError, DataError, InputError, LinkError, PlanError
 from offramp.records import Answered, Revision
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp.units import Seconds
 from offramp_device import Device, LoopbackUplink, LostUplink
+from offramp_device.engine import open_engine
 from offramp_device.pipeline import Flight
+from offramp_device.route import Route
 from offramp_device.uplink import Deliver
-from tests.support.tiny_bundle import some_images
+from tests.support.tiny_bundle import some_images, write_tiny_bundle
 
 IMAGES = some_images(8)
 
@@ -83,6 +87,69 @@ def test_a_plan_that_the_bundle_cannot_follow_leaves_the_old_one_in_use(tiny_bun
             device.adopt("split=7")
         assert device.plan.split == 4
         assert device.infer(IMAGES[0]).answered is Answered.DEVICE
+
+
+class Watched(LoopbackUplink):
+    """Says when it is closed; `reason` makes it unready."""
+
+    def __init__(self, bundle: Bundle, reason: str = "") -> None:
+        super().__init__(bundle)
+        self.reason = reason
+        self.sent = 0
+        self.closed = threading.Event()
+
+    def unready(self, route: Route) -> str:
+        return self.reason
+
+    def send(self, flight: Flight, deliver: Deliver) -> str:
+        self.sent += 1
+        return super().send(flight, deliver)
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+OFFLOAD = "split=1, codec=float32"
+
+
+def test_another_edge_is_taken_and_the_one_before_is_closed_when_its_flights_have_landed(tiny_bundle: Bundle) -> None:
+    here, there = Watched(tiny_bundle), Watched(tiny_bundle)
+    with Device.open(tiny_bundle, edge=here, plan=OFFLOAD, deadline=Seconds(0.1)) as device:
+        device.infer(IMAGES[0])
+        device.adopt(OFFLOAD, Revision(1, 1), uplink=there)
+        assert not here.closed.is_set()
+        device.infer(IMAGES[1])
+        assert here.closed.wait(timeout=10)
+        assert (here.sent, there.sent, there.closed.is_set()) == (1, 1, False)
+    assert there.closed.is_set()
+
+
+def test_a_device_does_not_leave_an_edge_that_answers_for_one_that_does_not(tiny_bundle: Bundle) -> None:
+    here, there = Watched(tiny_bundle), Watched(tiny_bundle, "no edge")
+    with Device.open(tiny_bundle, edge=here, plan=OFFLOAD) as device:
+        with pytest.raises(LinkError, match="the edge to move to is not ready: no edge"):
+            device.adopt(OFFLOAD, Revision(1, 1), uplink=there)
+        here.reason = "the link broke"
+        device.adopt(OFFLOAD, Revision(1, 1), uplink=there)
+        assert device.pipeline.uplink is there
+
+
+def test_closing_a_device_closes_the_edge_that_it_has_just_left_too(tiny_bundle: Bundle) -> None:
+    here, there = Watched(tiny_bundle), Watched(tiny_bundle)
+    with Device.open(tiny_bundle, edge=here, plan=OFFLOAD) as device:
+        device.adopt(OFFLOAD, uplink=there)
+    assert here.closed.is_set()
+
+
+def test_another_bundle_is_run_from_one_sample_to_the_next(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    other = write_tiny_bundle(tmp_path / "other", seed=5)
+    samples, logits_NK = other.reference()
+    with Device.open(tiny_bundle, plan="split=end") as device:
+        device.infer(IMAGES[0])
+        device.adopt("split=end", Revision(1, 1), engine=open_engine(other, device.clock))
+        found_K = device.infer(samples[0]).logits
+        assert device.manifest.model_digest == other.manifest.model_digest
+    assert np.allclose(found_K, logits_NK[0], rtol=1e-4, atol=1e-5)  # type: ignore[arg-type]
 
 
 def test_several_threads_may_ask_while_the_plan_changes(tiny_bundle: Bundle) -> None:

@@ -188,6 +188,17 @@ def test_a_plan_is_swapped_between_samples_and_flights_stay_on_theirs(clock: Man
     assert [len(flight.payload) for flight in (before, after)] == [2048, 1024]
 
 
+def test_an_uplink_is_swapped_between_samples_and_flights_keep_the_one_they_started_with(clock: ManualClock) -> None:
+    here, there = ScriptedUplink(clock), ScriptedUplink(clock)
+    pipeline = a_pipeline(TWO_BRANCHES, here, clock)
+    before = start(pipeline, a_sample(0, arrival=clock.now()))
+    pipeline.adopt(pipeline.route, there)
+    after = start(pipeline, a_sample(1, arrival=clock.now()))
+    for flight in (before, after):
+        pipeline.send(flight, lambda *_: None)
+    assert [[flight.sample.index for flight in uplink.flights] for uplink in (here, there)] == [[0], [1]]
+
+
 @pytest.mark.parametrize("keep", [True, False])
 def test_logits_are_kept_only_when_asked_for(keep: bool, clock: ManualClock) -> None:
     route = a_route(TWO_BRANCHES, clock)

@@ -223,7 +223,7 @@ def test_closing_answers_what_is_away(tiny_bundle: Bundle) -> None:
         link.say("outage")
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(device.infer, some_images(1)[0])
-            while not len(device._uplink._ledger):  # type: ignore[attr-defined]
+            while not len(device.pipeline.uplink._ledger):  # type: ignore[attr-defined]
                 time.sleep(0.01)
             device.close()
             result = waiting.result(timeout=10)

@@ -1,5 +1,7 @@
 """A bundle as a value, for where no folder is shared: read on one machine, written and checked on another."""
 
+import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterable
 from hashlib import sha256

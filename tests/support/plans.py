@@ -1,8 +1,16 @@
 """Builders of planning values: say what matters, the rest is sensible."""
 
+from typing import Any
+
+from offramp.clock import Clock, ManualClock
 from offramp.measure.profile import Cost, Profile, segment_name
 from offramp.plan import NO_EXIT, ExitRule
 from offramp.planning.candidates import Candidate, Candidates
+from offramp.planning.objective import DEFAULT_OBJECTIVE, Objective
+from offramp.planning.situation import Situation
+from offramp.planning.strategies.strategy import Grounds
+from offramp.units import BitsPerSecond, Seconds
+from tests.support.manifests import a_manifest
 
 
 def a_candidate(
@@ -14,6 +22,8 @@ def a_candidate(
     reach: tuple[float, ...] = (),
     offload: float = 1.0,
     payload: float = 1000.0,
+    loss_high: float = 0.005,
+    agreement: float = 0.95,
 ) -> Candidate:
     return Candidate(
         split=split,
@@ -21,11 +31,17 @@ def a_candidate(
         codec=codec,
         accuracy=accuracy,
         accuracy_low=accuracy - 0.02,
+        loss_high=loss_high,
+        agreement=agreement,
         reach=reach,
         offload=offload,
         payload_mean=payload,
         payload_p95=payload,
     )
+
+
+def an_exit(cut: int, threshold: float = 0.9) -> ExitRule:
+    return ExitRule(policy="confidence", thresholds=((cut, threshold),))
 
 
 def some_candidates(*candidates: Candidate) -> Candidates:
@@ -55,3 +71,28 @@ def a_profile(head: tuple[float, ...] = (0.0, 0.010, 0.030), *, branch: float = 
 
 def exactly(seconds: float) -> Cost:
     return Cost(median=seconds, p95=seconds)
+
+
+def a_situation(mbit: float = 10.0, *, rtt: float = 0.02, rate: float = 1.0, **known: Any) -> Situation:
+    """A link that is known exactly, unless `known` says otherwise."""
+    return Situation(bandwidth=BitsPerSecond(mbit * 1e6), round_trip=Seconds(rtt), rate=rate, **known)
+
+
+def some_grounds(
+    *candidates: Candidate,
+    device: Profile | None = None,
+    edge: Profile | None = None,
+    objective: Objective = DEFAULT_OBJECTIVE,
+    clock: Clock | None = None,
+    **more: Any,
+) -> Grounds:
+    """Of a network of two stages that is ten times as fast at the edge."""
+    return Grounds(
+        manifest=a_manifest(2, branches=(1,)),
+        candidates=some_candidates(*candidates),
+        device=device or a_profile(),
+        edge=edge or a_profile((0.0, 0.001, 0.003), branch=0.0001),
+        objective=objective,
+        clock=clock or ManualClock(),
+        **more,
+    )

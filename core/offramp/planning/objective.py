@@ -66,6 +66,11 @@ class Objective:
             if budget is not None and not budget >= 0:
                 raise SettingsError(f"{name}={budget:g} is no budget; give 0 or more, or leave it out")
 
+    def holds(self, accuracy_low: float, loss_high: float) -> bool:
+        """Whether a candidate is accurate enough; judged by its bounds, not by what it happened to reach."""
+        enough = self.accuracy is None or accuracy_low >= self.accuracy
+        return enough and (self.drop is None or loss_high <= self.drop)
+
     @property
     def asks_energy(self) -> bool:
         """Whether joules have to be known."""
@@ -142,7 +147,7 @@ def _joules(text: str) -> float:
     if number.endswith("m"):
         number, scale = number[:-1], 1e-3
     try:
-        return float(f"{float(number) * scale:.12g}")
+        return float(number) if scale == 1.0 else float(f"{float(number) * scale:.12g}")
     except ValueError:
         raise SettingsError(f"{text!r} is no energy; write joules, such as 0.2j or 200mj") from None
 

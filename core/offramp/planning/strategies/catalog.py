@@ -8,7 +8,11 @@ search · steady:search · all-edge:jpeg · fixed:split=3, exit=confidence:0.9
 from collections.abc import Callable
 
 from offramp.errors import UnknownNameError
+from offramp.planning.strategies.all_device import AllDevice
+from offramp.planning.strategies.all_edge import AllEdge
 from offramp.planning.strategies.fixed import Fixed
+from offramp.planning.strategies.search import Search
+from offramp.planning.strategies.steady import Steady
 from offramp.planning.strategies.strategy import Grounds, Strategy
 from offramp.registry import Catalogue
 
@@ -38,6 +42,10 @@ def around(kind: Callable[[Grounds, Strategy], Strategy]) -> Opener:
 STRATEGIES: Catalogue[Opener] = Catalogue(
     "strategy",
     [
+        ("search", alone(Search)),
+        ("steady", around(Steady)),
+        ("all-device", alone(AllDevice)),
+        ("all-edge", AllEdge),
         ("fixed", Fixed),
     ],
 )

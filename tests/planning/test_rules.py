@@ -1,0 +1,25 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from offramp.plan import NO_EXIT, ExitRule
+from offramp.planning.rules import PATHS, step_of
+
+
+@given(policy=st.sampled_from(sorted(PATHS)), number=st.integers(0, 12))
+def test_a_rule_on_its_path_stands_at_its_step(policy: str, number: int) -> None:
+    rule = ExitRule(policy=policy, thresholds=((1, PATHS[policy][number]), (2, PATHS[policy][-1])))
+    assert step_of(rule) == number
+
+
+@pytest.mark.parametrize(("policy", "threshold", "step"), [("confidence", 0.86, 5), ("entropy", 0.16, 5)])
+def test_between_two_steps_a_rule_stands_at_the_more_lenient(policy: str, threshold: float, step: int) -> None:
+    assert step_of(ExitRule(policy=policy, thresholds=((1, threshold),))) == step
+
+
+def test_a_rule_below_every_step_is_not_careful_at_all() -> None:
+    assert step_of(ExitRule(policy="confidence", thresholds=((1, 0.1),))) == -1
+
+
+def test_who_lets_nobody_leave_is_as_careful_as_can_be() -> None:
+    assert step_of(NO_EXIT) > max(len(path) for path in PATHS.values())

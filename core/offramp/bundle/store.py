@@ -11,6 +11,7 @@ Nothing in a bundle is ever unpickled or evaluated.
 import hashlib
 import json
 import zipfile
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -34,8 +35,19 @@ class Bundle:
 
     path: Path
     manifest: Manifest
+    missing: frozenset[str] = frozenset()
+    """Files that the manifest names and this copy does not hold: a part of a bundle is enough for a device."""
 
     def file(self, name: str) -> Path:
+        """Where a file of the bundle lies.
+
+        Raises:
+            BundleError: This copy is a part without it.
+        """
+        if name in self.missing:
+            raise BundleError(
+                f"{self.path} is a part of {self.manifest.name!r} without {name}; fetch it again, the whole bundle"
+            )
         return self.path / name
 
     def reference(self) -> tuple[NDArray[np.generic], NDArray[np.float32]]:
@@ -44,7 +56,7 @@ class Bundle:
         Raises:
             BundleError: The bundle ships none, or a file that is none.
         """
-        path = self.file(REFERENCE)
+        path = self.path / REFERENCE
         if not path.is_file():
             raise BundleError(f"{self.path} ships no {REFERENCE}; rebuild it to be able to verify it")
         try:
@@ -54,8 +66,10 @@ class Bundle:
             raise BundleError(f"{path} holds no samples and logits ({error}); build the bundle again") from error
 
 
-def open_bundle(path: str | Path, *, check: bool = True) -> Bundle:
+def open_bundle(path: str | Path, *, check: bool = True, part: bool = False) -> Bundle:
     """Read the manifest and, unless `check` is off, the digest of every file.
+
+    With `part`, files may be missing: those that are there are checked, the others are the bundle's `missing`.
 
     Raises:
         BundleError: Nothing there, not a bundle, or a file is missing or differs from its digest.
@@ -68,28 +82,37 @@ def open_bundle(path: str | Path, *, check: bool = True) -> Bundle:
     if location.stat().st_size > MAX_MANIFEST:
         raise BundleError(f"{location} is larger than {MAX_MANIFEST} bytes: not a manifest")
     try:
-        manifest = from_json(Manifest, json.loads(location.read_text(encoding="utf-8")))
+        manifest = read_manifest(location.read_bytes(), str(location))
     except OSError as error:
         raise BundleError(f"{location} cannot be read: {error.strerror or error}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BundleError(
-            f"{location} is not JSON ({error}); the bundle is corrupt, fetch or build it again"
-        ) from error
+    missing = frozenset(name for name in manifest.files if not (root / name).is_file()) if part else frozenset()
     if check:
-        check_files(root, manifest)
-    return Bundle(root, manifest)
+        check_files(root, manifest, missing)
+    return Bundle(root, manifest, missing)
 
 
-def check_files(root: Path, manifest: Manifest) -> None:
-    """Compare every file with its digest, and the model digest with the files'.
+def read_manifest(raw: bytes, place: str) -> Manifest:
+    """A manifest from its JSON; `place` is where it is from, for messages.
+
+    Raises:
+        BundleError: It is none.
+    """
+    try:
+        return from_json(Manifest, json.loads(raw.decode("utf-8")))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleError(f"{place} is not JSON ({error}); the bundle is corrupt, fetch or build it again") from error
+
+
+def check_files(root: Path, manifest: Manifest, missing: Set[str] = frozenset()) -> None:
+    """Compare every file but the `missing` ones with its digest, and the model digest with the files'.
 
     Raises:
         BundleError: A file is missing or differs; the message names it.
     """
+    check_manifest(manifest, str(root))
     for name, entry in manifest.files.items():
-        pure = PurePosixPath(name)
-        if pure.is_absolute() or ".." in pure.parts:
-            raise BundleError(f"the manifest of {root} names {name!r}, which lies outside the bundle")
+        if name in missing:
+            continue
         path = root / name
         if not path.is_file():
             raise BundleError(f"{path} is missing; the bundle is incomplete, fetch or build it again")
@@ -99,11 +122,26 @@ def check_files(root: Path, manifest: Manifest) -> None:
                 f"{path} is corrupt: sha256 {found.sha256[:12]}… ({found.nbytes} bytes) instead of "
                 f"{entry.sha256[:12]}… ({entry.nbytes} bytes); fetch or build the bundle again"
             )
-    missing = {segment.file for segment in manifest.segments} - set(manifest.files)
-    if missing:
-        raise BundleError(f"the manifest of {root} has no digest for {sorted(missing)[0]}")
+
+
+def check_manifest(manifest: Manifest, place: str) -> None:
+    """Whether a manifest agrees with itself, and names nothing outside of its bundle.
+
+    Raises:
+        BundleError: It does not; the message begins with `place`.
+    """
+    for name in manifest.files:
+        pure = PurePosixPath(name)
+        plain = pure.as_posix() == name and "\0" not in name
+        if not plain or pure.is_absolute() or ".." in pure.parts or name in (".", MANIFEST):
+            raise BundleError(f"the manifest of {place} names {name!r}, which lies outside the bundle")
+    unlisted = {segment.file for segment in manifest.segments} - set(manifest.files)
+    if unlisted:
+        raise BundleError(f"the manifest of {place} has no digest for {sorted(unlisted)[0]}")
     if model_digest(manifest) != manifest.model_digest:
-        raise BundleError(f"the manifest of {root} was edited: its model digest does not match; build the bundle again")
+        raise BundleError(
+            f"the manifest of {place} was edited: its model digest does not match; build the bundle again"
+        )
 
 
 def write_manifest(root: Path, manifest: Manifest) -> Manifest:

@@ -3,7 +3,7 @@ import pytest
 
 from offramp.bundle.manifest import SCORES
 from offramp.measure.observe import EdgeAnswers, Observations
-from offramp.planning.candidates import Candidate, Candidates, enumerate_candidates, wilson_low
+from offramp.planning.candidates import Candidate, Candidates, enumerate_candidates
 from tests.support.manifests import a_manifest
 
 TRUTH = np.array([0, 1, 2, 3, 4, 0, 1, 2, 3, 4])
@@ -71,11 +71,6 @@ def test_every_candidate_is_a_plan(found: Candidates) -> None:
     assert all(item.plan().split == item.split for item in found.candidates)
 
 
-@pytest.mark.parametrize(("share", "trials", "expected"), [(0.9, 100, 0.838), (1.0, 20, 0.881), (0.0, 10, 0.0)])
-def test_the_lower_bound_is_wilsons(share: float, trials: int, expected: float) -> None:
-    assert wilson_low(share, trials) == pytest.approx(expected, abs=2e-3)
-
-
 def test_of_every_input_format_the_best_stays_for_tables_to_compare_with() -> None:
     sent = {"raw": 768, "png": 500, "jpeg:90": 300, "jpeg:50": 200, "raw+zstd": 600}
     observations = Observations(
@@ -103,3 +98,17 @@ def test_plans_that_differ_by_nothing_that_counts_are_one() -> None:
     candidates = enumerate_candidates(observations, TRUTH, np.arange(10), a_manifest()).candidates
     at_first = [item for item in candidates if item.split == 2 and [cut for cut, _ in item.exit.thresholds] == [1]]
     assert sorted(item.offload for item in at_first) == [0.0, 0.6]
+
+
+def test_the_whole_network_loses_nothing_against_itself(found: Candidates) -> None:
+    assert pick(found, 4, "none").loss_high == 0.0
+
+
+def test_the_loss_is_bounded_by_what_ten_samples_can_tell(found: Candidates) -> None:
+    """One of them is lost; where one is, so few could hide a loss of half of all."""
+    assert pick(found, 2, "fine", 1, 2).loss_high == pytest.approx(0.5, abs=0.1)
+
+
+def test_agreement_counts_those_who_left_against_the_whole_network(found: Candidates) -> None:
+    assert pick(found, 2, "fine", 1, 2).agreement == pytest.approx(5 / 6, abs=1e-5)
+    assert pick(found, 4, "none").agreement == 1.0

@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from offramp.exits.catalog import open_policy
 from offramp.exits.policy import NO_STATE, BranchOutputs
 from offramp.measure.observe import Observations
 from offramp.plan import NO_EXIT, ExitRule, Plan
+from offramp.planning.bounds import PairedLoss, wilson_low
 from offramp.planning.front import uncovered
 from offramp.planning.rules import rules_for
 from offramp.records import NO_REVISION, Revision
@@ -33,10 +33,10 @@ from offramp.records import NO_REVISION, Revision
 FILE = "candidates.json"
 DIGITS = 5
 """Of shares in the file: a third of its size is saved, and a share of 100,000 samples is still exact."""
-CONFIDENCE = 0.95
-"""Of the lower accuracy bound."""
 SLACK = 0.02
 """Candidates that differ by less, in shares of operations, samples or bytes, are one: no profile tells them apart."""
+ACCURACY_SLACK = 0.002
+"""The same for accuracy, beside the loss: who reads one of them is to find the best of it, nearly."""
 BRANCH_SLACK = 0.1
 """The same for the number of branches asked: one costs a few hundredths of a network."""
 
@@ -51,6 +51,10 @@ class Candidate:
     accuracy: float
     accuracy_low: float
     """Lower confidence bound; dependent samples (one run, one patient) count as one."""
+    loss_high: float
+    """Upper confidence bound of the accuracy lost against the whole network, paired sample by sample (`PairedLoss`)."""
+    agreement: float
+    """Of those who leave at a branch, the share that is labelled as by the whole network; 1 when nobody leaves."""
     reach: tuple[float, ...]
     """Share of samples still on the road at each asked branch; the first is 1."""
     offload: float
@@ -58,10 +62,6 @@ class Candidate:
     payload_mean: float
     """Bytes of one sent payload, on average over the samples that are sent."""
     payload_p95: float
-    loss_high: float = 1.0
-    """Upper confidence bound of the accuracy lost against the whole network, sample by sample; 1: nobody knows."""
-    agreement: float = 1.0
-    """Of those who leave at a branch, the share that is labelled as by the whole network; 1 when nobody leaves."""
 
     def plan(self, revision: Revision = NO_REVISION) -> Plan:
         return Plan(split=self.split, exit=self.exit, codec=self.codec, revision=revision)
@@ -87,7 +87,6 @@ def enumerate_candidates(
 
     Plans without exits stay, of each way to send the input the best: tables compare with them.
     """
-    units = len(np.unique(group_M))
     endings = [
         _Ending(split, codec, said.labels_M == truth_M, said.payload_bytes_M)
         for (split, codec), said in observations.edge.items()
@@ -95,19 +94,20 @@ def enumerate_candidates(
     nothing_M = np.zeros(len(truth_M), dtype=np.int64)
     right_M = observations.final_labels_M == truth_M
     endings.append(_Ending(manifest.end, "none", right_M, nothing_M))
+    judge = _Judge(right_M, group_M)
     cuts = [branch.cut for branch in manifest.branches]
     walks = [_walk(rule, observations, truth_M) for rule in rules_for(cuts)]
     found: list[Candidate] = []
     for split in sorted({ending.split for ending in endings}):
         rivals = [ending for ending in endings if ending.split == split]
-        plain = [_judge(_everybody(len(truth_M)), ending, units) for ending in rivals]
+        plain = [judge.judge(_everybody(len(truth_M)), ending) for ending in rivals]
         found.extend(_baselines(plain))
-        judged = [_judge(walk, ending, units) for walk in walks if walk.last <= split for ending in rivals]
+        judged = [judge.judge(walk, ending) for walk in walks if walk.last <= split for ending in rivals]
         found.extend(_worth_keeping(judged, plain, manifest))
     return Candidates(
         model_digest=manifest.model_digest,
         samples=len(truth_M),
-        groups=units,
+        groups=judge.groups,
         full_accuracy=float(right_M.mean()),
         candidates=tuple(found),
     )
@@ -134,14 +134,6 @@ def read_candidates(bundle: Bundle) -> Candidates:
     return candidates
 
 
-def wilson_low(share: float, trials: int) -> float:
-    """Wilson's one-sided lower bound for a share seen in `trials` independent units (Wilson, JASA 1927)."""
-    z = float(NormalDist().inv_cdf(CONFIDENCE))
-    centre = share + z * z / (2 * trials)
-    spread: float = z * ((share * (1 - share) + z * z / (4 * trials)) / trials) ** 0.5
-    return max(0.0, (centre - spread) / (1 + z * z / trials))
-
-
 @dataclass(frozen=True, slots=True)
 class _Ending:
     """What answers those who did not leave: one (split, codec), or the end of the network."""
@@ -160,6 +152,7 @@ class _Walk:
     stays_M: NDArray[np.bool_]
     right_M: NDArray[np.bool_]
     """Left, and with the right answer."""
+    agreement: float
     reach: tuple[float, ...]
 
     @property
@@ -168,13 +161,14 @@ class _Walk:
 
 
 def _everybody(count: int) -> _Walk:
-    return _Walk(NO_EXIT, np.ones(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_), ())
+    return _Walk(NO_EXIT, np.ones(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_), 1.0, ())
 
 
 def _walk(rule: ExitRule, observations: Observations, truth_M: NDArray[np.int64]) -> _Walk:
     """Decided by the deployed policy."""
     stays_M = np.ones(len(truth_M), dtype=np.bool_)
     right_M = np.zeros(len(truth_M), dtype=np.bool_)
+    agreed = 0
     reach = []
     policy, state = open_policy(rule), NO_STATE
     for cut, _ in rule.thresholds:
@@ -185,24 +179,38 @@ def _walk(rule: ExitRule, observations: Observations, truth_M: NDArray[np.int64]
         leave, state = policy.decide(BranchOutputs(cut, no_logits, observations.branch_scores[cut][here]), state)
         left = here[leave]
         stays_M[left] = False
-        right_M[left] = observations.branch_labels[cut][left] == truth_M[left]
-    return _Walk(rule, stays_M, right_M, tuple(reach))
+        label = observations.branch_labels[cut][left]
+        right_M[left] = label == truth_M[left]
+        agreed += int(np.count_nonzero(label == observations.final_labels_M[left]))
+    leavers = len(truth_M) - int(np.count_nonzero(stays_M))
+    return _Walk(rule, stays_M, right_M, agreed / leavers if leavers else 1.0, tuple(reach))
 
 
-def _judge(walk: _Walk, ending: _Ending, units: int) -> Candidate:
-    accuracy = float(np.where(walk.stays_M, ending.right_M, walk.right_M).mean())
-    sizes = ending.payload_bytes_M[walk.stays_M]
-    return Candidate(
-        split=ending.split,
-        exit=walk.rule,
-        codec=ending.codec,
-        accuracy=round(accuracy, DIGITS),
-        accuracy_low=round(wilson_low(accuracy, units), DIGITS),
-        reach=walk.reach,
-        offload=round(float(walk.stays_M.mean()), DIGITS),
-        payload_mean=round(float(sizes.mean()), 1) if sizes.size else 0.0,
-        payload_p95=round(float(np.quantile(sizes, 0.95)), 1) if sizes.size else 0.0,
-    )
+class _Judge:
+    """What plans are worth on these samples."""
+
+    def __init__(self, whole_right_M: NDArray[np.bool_], group_M: NDArray[np.int64]) -> None:
+        self.groups = len(np.unique(group_M))
+        self._loss = PairedLoss(whole_right_M, group_M)
+
+    def judge(self, walk: _Walk, ending: _Ending) -> Candidate:
+        right_M = np.where(walk.stays_M, ending.right_M, walk.right_M)
+        accuracy = float(right_M.mean())
+        sizes = ending.payload_bytes_M[walk.stays_M]
+        whole = ending.codec == "none" and not walk.rule.thresholds  # it is what the loss is counted against
+        return Candidate(
+            split=ending.split,
+            exit=walk.rule,
+            codec=ending.codec,
+            accuracy=round(accuracy, DIGITS),
+            accuracy_low=round(wilson_low(accuracy, self.groups), DIGITS),
+            loss_high=0.0 if whole else round(self._loss.high(right_M), DIGITS),
+            agreement=round(walk.agreement, DIGITS),
+            reach=walk.reach,
+            offload=round(float(walk.stays_M.mean()), DIGITS),
+            payload_mean=round(float(sizes.mean()), 1) if sizes.size else 0.0,
+            payload_p95=round(float(np.quantile(sizes, 0.95)), 1) if sizes.size else 0.0,
+        )
 
 
 def input_format(codec: str) -> str:
@@ -228,11 +236,11 @@ def _worth_keeping(judged: Sequence[Candidate], plain: Sequence[Candidate], mani
     if not judged:
         return []
     both = [*plain, *judged]
-    accuracy_C = np.array([one.accuracy for one in both])
-    cost_CD = np.array([_costs(one, manifest) for one in both])
-    slack_CD = np.tile([SLACK, BRANCH_SLACK, SLACK, 0.0], (len(both), 1))
+    kept_C = np.array([-one.loss_high for one in both])
+    cost_CD = np.array([[1 - one.accuracy, *_costs(one, manifest)] for one in both])
+    slack_CD = np.tile([ACCURACY_SLACK, SLACK, BRANCH_SLACK, SLACK, 0.0], (len(both), 1))
     slack_CD[:, -1] = SLACK * cost_CD[:, -1]
-    return [both[place] for place in sorted(uncovered(accuracy_C, cost_CD, slack_CD)) if place >= len(plain)]
+    return [both[place] for place in sorted(uncovered(kept_C, cost_CD, slack_CD)) if place >= len(plain)]
 
 
 def _costs(candidate: Candidate, manifest: Manifest) -> list[float]:

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from offramp.errors import UnknownNameError
 from offramp.planning.strategies.all_device import AllDevice
 from offramp.planning.strategies.all_edge import AllEdge
+from offramp.planning.strategies.dads import Dads
+from offramp.planning.strategies.edgent import Edgent
 from offramp.planning.strategies.fixed import Fixed
+from offramp.planning.strategies.neurosurgeon import Neurosurgeon
 from offramp.planning.strategies.search import Search
 from offramp.planning.strategies.steady import Steady
 from offramp.planning.strategies.strategy import Grounds, Strategy
@@ -47,6 +50,9 @@ STRATEGIES: Catalogue[Opener] = Catalogue(
         ("all-device", alone(AllDevice)),
         ("all-edge", AllEdge),
         ("fixed", Fixed),
+        ("neurosurgeon", alone(Neurosurgeon)),
+        ("edgent", alone(Edgent)),
+        ("dads", alone(Dads)),
     ],
 )
 

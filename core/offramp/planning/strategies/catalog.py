@@ -15,6 +15,8 @@ from offramp.planning.strategies.edgent import Edgent
 from offramp.planning.strategies.fixed import Fixed
 from offramp.planning.strategies.neurosurgeon import Neurosurgeon
 from offramp.planning.strategies.search import Search
+from offramp.planning.strategies.splitee import SplitEE
+from offramp.planning.strategies.splitee_s import SplitEES
 from offramp.planning.strategies.steady import Steady
 from offramp.planning.strategies.strategy import Grounds, Strategy
 from offramp.registry import Catalogue
@@ -53,6 +55,8 @@ STRATEGIES: Catalogue[Opener] = Catalogue(
         ("neurosurgeon", alone(Neurosurgeon)),
         ("edgent", alone(Edgent)),
         ("dads", alone(Dads)),
+        ("splitee", SplitEE),
+        ("splitee-s", SplitEES),
     ],
 )
 

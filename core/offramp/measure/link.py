@@ -32,9 +32,9 @@ DRIFT_OF_RATE = 0.1
 DRIFT_OF_ROUND_TRIP = 0.02
 LATE = 3.0
 """Standard deviations past which an answer is late, and held back: it may be one stall."""
-LATENESS = 11.0
+LATENESS = 14.0
 """Sum of the standard deviations of two or more late answers in a row that means that the link has changed. Under
-exponential jitter, whose tail is the longest that a quiet link shows, two in 100,000 answers say so wrongly."""
+exponential jitter, whose tail is the longest that a quiet link shows, chance reached 11 once in 30,000 answers."""
 EARLY = 4.5
 """Standard deviations past which an early answer means the same by itself: no stall makes a link faster."""
 RESTLESS = 1.25
@@ -144,6 +144,11 @@ class LinkEstimator:
             age=Seconds(now - self._learned_at),
             changes=self._changes,
         )
+
+    @property
+    def changes(self) -> int:
+        """Steps that were recognised."""
+        return self._changes
 
     def oldest(self) -> Seconds | None:
         """When the oldest unanswered bytes were sent."""

@@ -15,9 +15,9 @@ import pytest
 from offramp.bundle.manifest import SCORES
 from offramp.bundle.store import Bundle, open_bundle
 from offramp.cli import main
+from offramp.codecs.usual import known_codecs
 from offramp.data import DataSet, load
 from offramp.errors import OfframpError, TapeError
-from offramp.planning.attach import known_codecs
 from offramp.planning.candidates import read_candidates
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp.tape.header import FINAL

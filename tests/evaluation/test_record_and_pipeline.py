@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from offramp.bundle.manifest import SCORES
 from offramp.bundle.store import Bundle
+from offramp.codecs.usual import known_codecs
 from offramp.exits.catalog import POLICIES, open_policy
 from offramp.exits.policy import NO_STATE, BranchOutputs
 from offramp.measure.listen import Listener
 from offramp.measure.observe import observe, recorded
 from offramp.plan import NO_EXIT, ExitRule, Plan
-from offramp.planning.attach import known_codecs
 from offramp.planning.candidates import enumerate_candidates
 from offramp.records import Answered, Result
 from offramp.runtime.onnx_backend import OnnxRuntime

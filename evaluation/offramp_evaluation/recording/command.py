@@ -145,7 +145,7 @@ def _subsets(text: str) -> tuple[str, ...]:
 
 
 def _codecs(text: str | None, bundle: "Bundle") -> dict[int, list[str]]:
-    from offramp.planning.attach import known_codecs, opens
+    from offramp.codecs.usual import known_codecs, opens
 
     manifest = bundle.manifest
     known = known_codecs(manifest)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from offramp.codecs.usual import known_codecs
 from offramp.errors import PlanError
 from offramp.plan import Plan
-from offramp.planning.attach import known_codecs
 from offramp.planning.candidates import input_format
 from offramp.planning.ranking import Ranking
 from offramp.planning.situation import Situation

@@ -50,6 +50,7 @@ PLANTED = [
     (GRPC, "offramp.codecs", "import grpc"),
     (GRPC, "offramp_device.pipeline", "import grpc"),
     (GRPC, "offramp_edge_server.batcher", "import grpc"),
+    (GRPC, "offramp_orchestrator.controller", "import grpc"),
     (SKLEARN, "offramp.data", "import sklearn"),
     (SKLEARN, "offramp_builder", "import sklearn"),
 ]

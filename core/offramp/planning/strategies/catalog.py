@@ -14,6 +14,7 @@ from offramp.planning.strategies.dads import Dads
 from offramp.planning.strategies.edgent import Edgent
 from offramp.planning.strategies.fixed import Fixed
 from offramp.planning.strategies.neurosurgeon import Neurosurgeon
+from offramp.planning.strategies.residual import Residual
 from offramp.planning.strategies.search import Search
 from offramp.planning.strategies.splitee import SplitEE
 from offramp.planning.strategies.splitee_s import SplitEES
@@ -44,6 +45,11 @@ def around(kind: Callable[[Grounds, Strategy], Strategy]) -> Opener:
     return lambda grounds, parameter: kind(grounds, open_strategy(parameter or "search", grounds))
 
 
+def corrected(grounds: Grounds, parameter: str) -> Strategy:
+    """One around another that plans by corrected costs, so it has to be opened on those."""
+    return Residual(grounds, lambda inside: open_strategy(parameter or "search", inside))
+
+
 STRATEGIES: Catalogue[Opener] = Catalogue(
     "strategy",
     [
@@ -57,6 +63,7 @@ STRATEGIES: Catalogue[Opener] = Catalogue(
         ("dads", alone(Dads)),
         ("splitee", SplitEE),
         ("splitee-s", SplitEES),
+        ("residual", corrected),
     ],
 )
 

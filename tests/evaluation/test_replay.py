@@ -1,17 +1,17 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from offramp.measure.link import LinkEstimate
-from offramp.plan import Plan
 from offramp.planning.resolve import resolve
+from offramp.planning.strategies.strategy import Choice
 from offramp.records import Answered, Result
 from offramp.tape.reader import Tape
 from offramp.units import BitsPerSecond, Seconds
 from offramp_evaluation.replay import arrivals
-from offramp_evaluation.replay.drivers import Driver, Fixed
+from offramp_evaluation.replay.drivers import Driver, Fixed, Seen
 from offramp_evaluation.replay.run import replay
 from offramp_evaluation.replay.scenario import DeviceScript, Scenario
 from offramp_evaluation.traces import generate
@@ -39,8 +39,11 @@ class Script:
     def __init__(self, *steps: tuple[float, str]) -> None:
         self._steps = [(time, resolve(text, MANIFEST)) for time, text in steps]
 
-    def choose(self, now: Seconds, link: LinkEstimate | None) -> Plan:
-        return [plan for time, plan in self._steps if time <= now + 1e-9][-1]
+    def choose(self, seen: Seen) -> Choice:
+        plan = [plan for time, plan in self._steps if time <= seen.now + 1e-9][-1]
+        return Choice(plan=plan, forecast=None, why="")
+
+    def learn(self, results: Sequence[Result]) -> None: ...
 
 
 def a_device(

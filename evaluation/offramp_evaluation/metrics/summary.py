@@ -85,6 +85,30 @@ def summarise(outcomes: Outcomes, *, deadline: Seconds, duration: Seconds) -> Su
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSummary:
+    """One of several devices."""
+
+    samples: int
+    accuracy: float
+    latency: Latency
+    deadline_hits: float
+    answered: Mapping[str, float]
+    wire_bytes: float
+
+
+def summarise_device(outcomes: Outcomes, deadline: Seconds) -> DeviceSummary:
+    """The numbers that tell devices apart, without intervals: a device is one stream, which is one unit."""
+    return DeviceSummary(
+        samples=len(outcomes),
+        accuracy=accuracy(outcomes.label_N, outcomes.truth_N),
+        latency=describe_latency(outcomes.latency_N[~outcomes.where(Answered.REJECTED)]),
+        deadline_hits=deadline_hits(outcomes, deadline),
+        answered={kind.value: _share(outcomes.where(kind)) for kind in Answered},
+        wire_bytes=_mean(outcomes.wire_N),
+    )
+
+
 def describe_latency(latency: ArrayLike) -> Latency:
     latency_N = np.asarray(latency, np.float64)
     if len(latency_N) == 0:

@@ -14,7 +14,11 @@ from offramp.units import format_bytes, format_seconds, parse_seconds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from offramp.bundle.store import Bundle
+    from offramp.measure.energy import EnergyModel
     from offramp.measure.profile import Profile
     from offramp_evaluation.replay.experiment import Experiment
     from offramp_evaluation.replay.record import Row
@@ -32,12 +36,20 @@ the deployed code. Record a tape with `offramp evaluate record`, a profile with 
 DEMO = "demo"
 DEMO_LINK = "20s:20mbit,10ms; 20s:2mbit,20ms; 20s:0.5mbit,30ms; 20s:outage; 20mbit,10ms"
 DEMO_SLOWDOWN = 50.0
+SAMPLES = 800
+FEWEST = 2
+"""Arrivals that tell a rate."""
+BLOCK = 5.0
+"""Seconds of neighbouring samples that count as one unit in comparisons."""
 
 
 class ReplayCommand:
     summary = "compare plans and strategies over a link, from a tape, on a simulated clock"
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
+        from offramp.measure.energy import RADIOS
+        from offramp_evaluation.replay.contest import STRATEGIES
+
         parser.epilog = EPILOG
         what = parser.add_argument_group("what is replayed")
         what.add_argument("--bundle", default=DEMO, metavar="DIR", help="a bundle, or `demo` (default)")
@@ -57,13 +69,31 @@ class ReplayCommand:
         parser.add_argument("--delay", default="20ms", help="one-way delay of a trace that has none (default: 20ms)")
         load = parser.add_argument_group("the load")
         load.add_argument("--rate", type=float, default=8.0, help="samples per second and device (default: 8)")
-        load.add_argument("--samples", type=int, default=800, help="of each device (default: 800)")
+        load.add_argument(
+            "--samples", type=int, help=f"of each device (default: {SAMPLES}, or as many as --arrivals holds)"
+        )
         load.add_argument("--devices", type=int, default=1, help="that share the edge (default: 1)")
         load.add_argument("--shared-link", action="store_true", help="they share the link too")
-        load.add_argument("--poisson", action="store_true", help="random arrivals instead of a steady rate")
+        when = load.add_mutually_exclusive_group()
+        when.add_argument("--poisson", action="store_true", help="random arrivals instead of a steady rate")
+        when.add_argument(
+            "--arrivals",
+            type=Path,
+            metavar="FILE",
+            help="recorded arrivals instead of a rate: seconds, one a line, or a CSV with a column time_s or time_ms",
+        )
         load.add_argument("--deadline", default="1s", help="of each sample, from its arrival (default: 1s)")
         load.add_argument("--drop", type=float, default=0.005, help="acceptable loss of accuracy (default: 0.005)")
+        load.add_argument(
+            "--strategies",
+            metavar="NAMES",
+            help=f"of the catalogue, separated by ; or by , (default: {', '.join(STRATEGIES)})",
+        )
         load.add_argument("--seed", type=int, default=0, help="of samples and arrivals (default: 0)")
+        energy = parser.add_argument_group("energy, modelled")
+        energy.add_argument("--power", type=float, metavar="W", help="the board draws while it computes, above idle")
+        energy.add_argument("--radio", choices=sorted(RADIOS), help="of the board (default: none, a wired one)")
+        parser.add_argument("--classes", action="store_true", help="print the accuracy of each class too")
         parser.add_argument("--out", type=Path, metavar="DIR", help="write record.json and samples.parquet there")
         parser.add_argument("--json", action="store_true", help="print the record instead of a table")
 
@@ -74,12 +104,25 @@ class ReplayCommand:
         before = clock.now()
         experiment, inputs = _experiment(args)
         rows = list(experiment.rows(lambda name: _tell(f"replaying: {name}")))
-        record = record_of(rows, inputs, against="planned", block=max(1, round(experiment.rate * 5)))
+        against = next(row.name for row in rows if row.strategy)
+        record = record_of(
+            rows,
+            inputs,
+            against=against,
+            block=max(1, round(experiment.rate * BLOCK)),
+            labels=experiment.manifest.labels,
+            energy=None if experiment.energy is None else experiment.energy.label,
+        )
         record["run"] = run_metadata(started, clock.now() - before)
         if args.out is not None:
             write_record(record, rows, args.out)
             _tell(f"wrote {args.out / 'record.json'} and {args.out / 'samples.parquet'}")
-        print(json.dumps(record, indent=1, ensure_ascii=False) if args.json else _table(rows, record, experiment))
+        if args.json:
+            print(json.dumps(record, indent=1, ensure_ascii=False))
+            return 0
+        print(_table(rows, record, experiment, against))
+        if args.classes:
+            print(f"\n{_class_table(record)}")
         return 0
 
 
@@ -88,10 +131,11 @@ def _experiment(args: argparse.Namespace) -> "tuple[Experiment, dict[str, Any]]"
     from offramp.planning.candidates import read_candidates
     from offramp.tape.reader import open_tape
     from offramp_evaluation.assets import DEMO_BUNDLE, DEMO_PROFILE, DEMO_TAPE
+    from offramp_evaluation.replay.arrivals import read_arrivals
     from offramp_evaluation.replay.experiment import Experiment
 
-    if args.samples < 1 or args.devices < 1 or not args.rate > 0:
-        raise SettingsError(f"--samples {args.samples}, --devices {args.devices}, --rate {args.rate:g}: all above 0")
+    recorded = None if args.arrivals is None else read_arrivals(args.arrivals)
+    samples, rate = _load(args, recorded)
     demo = args.bundle == DEMO
     bundle = open_bundle(DEMO_BUNDLE if demo else args.bundle)
     tape = args.tape or (DEMO_TAPE if demo else None)
@@ -114,11 +158,14 @@ def _experiment(args: argparse.Namespace) -> "tuple[Experiment, dict[str, Any]]"
         edge=edge,
         up=up,
         down=down,
-        rate=args.rate,
-        samples=args.samples,
+        rate=rate,
+        samples=samples,
         devices=args.devices,
         shared_link=args.shared_link,
         poisson=args.poisson,
+        arrivals=recorded,
+        strategies=_strategies(args.strategies),
+        energy=_energy(args),
         deadline=parse_seconds(args.deadline),
         drop=args.drop,
         subset=args.subset,
@@ -133,16 +180,65 @@ def _experiment(args: argparse.Namespace) -> "tuple[Experiment, dict[str, Any]]"
         "trace_statistics": _statistics(up),
         "device": _describe(device),
         "edge": _describe(edge),
-        "rate": args.rate,
-        "samples": args.samples,
+        "rate": rate,
+        "samples": samples,
         "devices": args.devices,
         "shared_link": args.shared_link,
-        "arrivals": "poisson" if args.poisson else "fixed",
+        "arrivals": "recorded" if recorded is not None else "poisson" if args.poisson else "fixed",
+        "strategies": list(experiment.strategies),
+        "energy": None if experiment.energy is None else experiment.energy.label,
         "deadline": float(experiment.deadline),
         "drop": args.drop,
         "seed": args.seed,
     }
     return experiment, inputs
+
+
+def _load(args: argparse.Namespace, recorded: "NDArray[np.float64] | None") -> tuple[int, float]:
+    """(samples of each device, samples per second)."""
+    if (args.samples is not None and args.samples < 1) or args.devices < 1 or not args.rate > 0:
+        asked = SAMPLES if args.samples is None else args.samples
+        raise SettingsError(f"--samples {asked}, --devices {args.devices}, --rate {args.rate:g}: all above 0")
+    if recorded is None:
+        return args.samples or SAMPLES, args.rate
+    samples: int = args.samples or len(recorded)
+    if samples > len(recorded):
+        raise SettingsError(
+            f"--samples {samples} are more than the {len(recorded)} arrivals of {args.arrivals}; ask for fewer, or "
+            "leave --samples out"
+        )
+    last = float(recorded[samples - 1])
+    if samples < FEWEST or last <= 0:
+        raise SettingsError(
+            f"{args.arrivals} has {samples} arrivals within {last:g} s, which tell no rate; record at least {FEWEST}, "
+            "not all at one moment"
+        )
+    return samples, (samples - 1) / last
+
+
+def _strategies(names: str | None) -> tuple[str, ...]:
+    """Plans that stand after `fixed:` hold commas: a list with such a one is separated by semicolons."""
+    from offramp_evaluation.replay.contest import STRATEGIES
+
+    if names is None:
+        return STRATEGIES
+    apart = ";" if ";" in names or "fixed:" in names else ","
+    found = tuple(filter(None, (name.strip() for name in names.split(apart))))
+    if not found:
+        raise SettingsError(f"--strategies {names!r} names none; give at least one, such as search")
+    return found
+
+
+def _energy(args: argparse.Namespace) -> "EnergyModel | None":
+    from offramp.measure.energy import RADIOS, EnergyModel
+
+    if args.power is None:
+        if args.radio is not None:
+            raise SettingsError(f"--radio {args.radio} alone makes no energy; give the board's power too, --power 3.5")
+        return None
+    if not 0 <= args.power < float("inf"):
+        raise SettingsError(f"--power {args.power:g} W is no power; give what the board draws while it computes")
+    return EnergyModel(compute_w=args.power, radio=RADIOS[args.radio or "none"])
 
 
 def _profile(path: Path | None, bundle: "Bundle") -> "Profile":
@@ -183,26 +279,45 @@ def _describe(profile: "Profile") -> dict[str, Any]:
     return {"host": profile.host, "threads": profile.threads, "slowdown": profile.slowdown}
 
 
-def _table(rows: "Sequence[Row]", record: dict[str, Any], experiment: "Experiment") -> str:
+def _table(rows: "Sequence[Row]", record: dict[str, Any], experiment: "Experiment", against: str) -> str:
     from offramp.inspect.table import format_table
+    from offramp_evaluation.replay.contest import BEST_STATIC
 
     verdicts = {item["second"]: item["latency"]["verdict"] for item in record["comparisons"]}
-    words = {"first": "planned is faster", "second": "faster than planned", "undecided": "no difference shown"}
-    headers = ("row", "accuracy", "mean", "p50", "p95", "bytes", "device", "edge", "degr.", "rej.", "against planned")
+    words = {"first": "slower", "second": "faster", "undecided": "no difference shown"}
+    headers = ["row", "accuracy", "mean", "p50", "p95", "bytes", "device", "edge", "degr.", "rej.", "forecast off"]
+    headers += ["energy, modelled"] * (experiment.energy is not None) + [f"than {against}"]
     lines = []
     for row in rows:
         summary = row.summary
         latency = [format_seconds(value) for value in (summary.latency.mean, summary.latency.p50, summary.latency.p95)]
         shares = [f"{100 * summary.answered[kind]:.0f} %" for kind in ("device", "edge", "degraded", "rejected")]
+        off = row.prediction
+        forecast = "" if off is None or not off.stretches else f"{100 * off.median:.0f} %"
+        joules = [] if row.joules is None else [f"{1e3 * row.joules:.1f} mJ"]
         verdict = words.get(verdicts.get(row.name, ""), "")
-        accuracy, size = f"{100 * summary.accuracy:.1f} %", format_bytes(summary.wire_bytes)
-        lines.append((row.name, accuracy, *latency, size, *shares, verdict))
+        right, size = f"{100 * summary.accuracy:.1f} %", format_bytes(summary.wire_bytes)
+        lines.append((row.name, right, *latency, size, *shares, forecast, *joules, verdict))
     title = (
         f"{experiment.manifest.name} over {experiment.up.name}: SIMULATED from a tape, "
-        f"{experiment.samples} samples at {experiment.rate:g}/s"
+        f"{experiment.samples} samples at {experiment.rate:.3g}/s"
     )
-    notes = [f"{row.name}: {row.about}" for row in rows if row.name in ("best static plan", "planned", "oracle")]
-    return "\n".join([title, "", format_table(headers, lines, right=range(1, 10)), "", *notes])
+    notes = [f"{row.name}: {row.about}" for row in rows if row.strategy or row.name == BEST_STATIC]
+    if experiment.energy is not None:
+        notes.append(f"energy: {experiment.energy.label}")
+    return "\n".join([title, "", format_table(headers, lines, right=range(1, len(headers) - 1)), "", *notes])
+
+
+def _class_table(record: dict[str, Any]) -> str:
+    from offramp.inspect.table import format_table
+
+    rows = record["rows"]
+    classes = list(rows[0]["classes"])
+    lines = []
+    for row in rows:
+        found = [row["classes"][name]["accuracy"] for name in classes]
+        lines.append((row["name"], *("·" if value is None else f"{100 * value:.0f}" for value in found)))
+    return f"accuracy by class, %\n\n{format_table(('row', *classes), lines, right=range(1, len(classes) + 1))}"
 
 
 def _tell(message: str) -> None:

@@ -1,36 +1,60 @@
 """Who says which plan a simulated device follows, and when.
 
-Fixed       one plan, for ever
-Planned     the cost formula, asked again and again with the device's own link estimate
-Foreseeing  the same with the truth about the next period: an oracle, for comparison only
+Fixed            one plan, for ever
+Strategic        a strategy of the catalogue, asked again and again with what the device itself has seen
+Foreseeing       the same strategy with the truth about the next period: for comparison only
+Scheduled        a list of plans, one for each period: for comparison only
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from offramp.errors import PlanError
-from offramp.measure.link import LinkEstimate
+from offramp.measure.link import FIRST_GUESS, LinkEstimate
 from offramp.plan import Plan
-from offramp.planning.cost import CostModel
 from offramp.planning.situation import Situation
+from offramp.planning.strategies.strategy import Choice, Strategy
+from offramp.records import Result
 from offramp.units import BitsPerSecond, Seconds
 from offramp_evaluation.traces.integral import Integral
 from offramp_evaluation.traces.trace import Trace
 
 PERIOD = Seconds(1.0)
 """Between two choices: the pace of an orchestrator."""
+FIRST_ROUND_TRIP = Seconds(0.05)
+"""Assumed until something was heard."""
+LOST_BANDWIDTH = BitsPerSecond(0.0)
+ROUNDING = 1e-6
+"""Of a period: multiples of it are not exact."""
+NEWEST = 0.3
+"""Weight of the newest period in the average wait at the edge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a device knows when a plan is chosen for it."""
+
+    now: Seconds
+    link: LinkEstimate | None
+    """None before anything was learned."""
+    lost: bool
+    """It has no connection to the edge."""
 
 
 class Driver(Protocol):
-    """Follows the device through a replay."""
+    """Follows one device through a replay."""
 
     @property
     def period(self) -> Seconds | None:
         """How often it is asked; None: once, at the start."""
         ...
 
-    def choose(self, now: Seconds, link: LinkEstimate | None) -> Plan:
-        """The plan from `now` on; `link` is what the device believes, None before it knows anything."""
+    def choose(self, seen: Seen) -> Choice:
+        """The plan from now on."""
+        ...
+
+    def learn(self, results: Sequence[Result]) -> None:
+        """What became, since it was last asked, of samples that followed its last plan."""
         ...
 
 
@@ -39,50 +63,97 @@ class Fixed:
     plan: Plan
     period: Seconds | None = None
 
-    def choose(self, now: Seconds, link: LinkEstimate | None) -> Plan:  # noqa: ARG002 - it looks at nothing
-        return self.plan
+    def choose(self, seen: Seen) -> Choice:  # noqa: ARG002 - it looks at nothing
+        return Choice(plan=self.plan, forecast=None, why="fixed")
+
+    def learn(self, results: Sequence[Result]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Planned:
-    """The cost formula over all candidates, by what the device has measured."""
+class StandingClock:
+    """The clock of strategies: it stands at the moment of the latest question."""
 
-    model: CostModel
-    accuracy_floor: float
-    rate: float
-    first: Situation
-    """What is assumed until the device knows better."""
-    period: Seconds | None = PERIOD
+    def __init__(self) -> None:
+        self.time = Seconds(0.0)
 
-    def choose(self, now: Seconds, link: LinkEstimate | None) -> Plan:  # noqa: ARG002 - the estimate carries its age
-        situation = self.first
-        if link is not None:
-            situation = Situation(bandwidth=link.bandwidth_low, round_trip=link.round_trip, rate=self.rate)
-        return _best(self.model, situation, self.accuracy_floor)
+    def now(self) -> Seconds:
+        return self.time
+
+    def sleep(self, duration: Seconds) -> None:
+        raise AssertionError(f"a strategy decides, it does not sleep {duration:g} s")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Strategic:
+    """A strategy as it is deployed: it sees the device's own link estimate, and what became of its samples."""
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        clock: StandingClock,
+        *,
+        rate: float,
+        regular: bool = True,
+        period: Seconds = PERIOD,
+    ) -> None:
+        """`clock` is that of the strategy's grounds; `rate` and `regular` say how samples arrive."""
+        self.period = period
+        self._strategy = strategy
+        self._clock = clock
+        self._rate, self._regular = rate, regular
+        self._edge_wait = 0.0
+
+    def choose(self, seen: Seen) -> Choice:
+        self._clock.time = seen.now
+        return self._strategy.choose(self._situation(seen))
+
+    def learn(self, results: Sequence[Result]) -> None:
+        waits = [result.timings.edge.queue for result in results if result.timings.edge is not None]
+        if waits:
+            self._edge_wait += NEWEST * (sum(waits) / len(waits) - self._edge_wait)
+        self._strategy.learn(results)
+
+    def _situation(self, seen: Seen) -> Situation:
+        known = {"regular": self._regular, "edge_wait": Seconds(self._edge_wait)}
+        if seen.link is not None and not seen.lost:
+            return Situation.from_link(seen.link, self._rate, **known)
+        bandwidth = LOST_BANDWIDTH if seen.lost else BitsPerSecond(1 / FIRST_GUESS)
+        round_trip = FIRST_ROUND_TRIP if seen.link is None else seen.link.round_trip
+        return Situation(bandwidth=bandwidth, round_trip=round_trip, rate=self._rate, **known)  # type: ignore[arg-type]
+
+
 class Foreseeing:
     """Knows what the link will carry until it is asked again. Nobody can deploy it."""
 
-    model: CostModel
-    accuracy_floor: float
-    rate: float
-    trace: Trace
-    period: Seconds | None = PERIOD
+    def __init__(
+        self, strategy: Strategy, trace: Trace, *, rate: float, regular: bool = True, period: Seconds = PERIOD
+    ) -> None:
+        self.period = period
+        self._strategy = strategy
+        self._rate, self._regular = rate, regular
+        self._trace, self._integral = trace, Integral(trace)
 
-    def choose(self, now: Seconds, link: LinkEstimate | None) -> Plan:  # noqa: ARG002 - it knows better
-        ahead = PERIOD if self.period is None else self.period
-        bits = 8 * float(Integral(self.trace).between(now, now + ahead))
-        delay = float(self.trace.delay_at(now))
-        situation = Situation(bandwidth=BitsPerSecond(bits / ahead), round_trip=Seconds(2 * delay), rate=self.rate)
-        return _best(self.model, situation, self.accuracy_floor)
+    def choose(self, seen: Seen) -> Choice:
+        bits = 8 * float(self._integral.between(seen.now, seen.now + self.period))
+        delay = float(self._trace.delay_at(seen.now))
+        situation = Situation(
+            bandwidth=BitsPerSecond(bits / self.period),
+            round_trip=Seconds(2 * delay),
+            rate=self._rate,
+            regular=self._regular,
+        )
+        return self._strategy.choose(situation)
+
+    def learn(self, results: Sequence[Result]) -> None: ...
 
 
-def _best(model: CostModel, situation: Situation, floor: float) -> Plan:
-    try:
-        chosen, _ = model.choose(situation, floor)
-    except PlanError:
-        # Nothing keeps up with the arrivals: then what takes least when they are let alone.
-        chosen, _ = model.choose(replace(situation, rate=0.0), floor)
-    return chosen.plan()
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scheduled:
+    """Follows `plans[i]` in the i-th period, the last one for ever."""
+
+    plans: Sequence[Plan]
+    period: Seconds = PERIOD
+
+    def choose(self, seen: Seen) -> Choice:
+        number = min(int(seen.now / self.period + ROUNDING), len(self.plans) - 1)
+        return Choice(plan=self.plans[number], forecast=None, why="scheduled")
+
+    def learn(self, results: Sequence[Result]) -> None: ...

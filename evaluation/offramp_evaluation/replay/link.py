@@ -25,17 +25,34 @@ class OneWay:
         self._trace = trace
         self._constant_delay = float(trace.delay_T[0]) if len(set(trace.delay_T.tolist())) == 1 else None
         self._free = 0.0
+        self._stuck: float | None = None
+        """When the bytes that will never be through had their turn."""
+        self.nbytes = 0.0
+        """Carried, or given up on the way."""
+        self.on_air = 0.0
+        """Seconds in which the link had bytes to carry."""
 
     def carry(self, nbytes: float, arrived: Callable[[], None]) -> None:
         """Call `arrived` when the last byte is there; never, when the trace ends in an outage."""
-        through = self._integral.finish_one(max(self._hub.now(), self._free), nbytes)
+        start = max(self._hub.now(), self._free)
+        through = self._integral.finish_one(start, nbytes)
         self._free = through
+        self.nbytes += nbytes
         if math.isfinite(through):
+            self.on_air += through - start
             self._hub.at(through + self._delay(through) + self._extra, arrived)
+        elif self._stuck is None:
+            self._stuck = start
 
     def forget(self) -> None:
         """What was on its way belonged to a connection that is gone: the link is free from now on."""
-        self._free = self._hub.now()
+        now = self._hub.now()
+        if self._stuck is not None:
+            self.on_air += now - self._stuck  # below 0 when what is before the stuck bytes is not through either
+            self._stuck = None
+        elif self._free > now:
+            self.on_air -= self._free - now
+        self._free = now
 
     def _delay(self, time: float) -> Seconds:
         if self._constant_delay is not None:

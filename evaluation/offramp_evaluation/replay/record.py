@@ -21,9 +21,13 @@ from offramp import __version__
 from offramp.bundle.jsonform import to_json
 from offramp.errors import MissingExtraError
 from offramp.measure.profile import describe_host
+from offramp.units import Seconds
+from offramp_evaluation.metrics.classification import per_class_accuracy
 from offramp_evaluation.metrics.comparison import Comparison, compare
 from offramp_evaluation.metrics.outcomes import ANSWERED, Outcomes
-from offramp_evaluation.metrics.summary import Summary
+from offramp_evaluation.metrics.prediction import PredictionError
+from offramp_evaluation.metrics.summary import Summary, summarise_device
+from offramp_evaluation.replay.contest import ORACLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,24 +46,53 @@ class Row:
     """That the edge worked, in all."""
     late: int
     """Answers that came after they were given up."""
+    deadline: float
     outcomes: Outcomes
     summary: Summary
+    strategy: bool = False
+    """It chose plans as it went."""
+    joules: float | None = None
+    """On the device, of an average sample, by the stated model; None without one."""
+    prediction: PredictionError | None = None
+    """Of a strategy's forecasts."""
+
+    @property
+    def mean(self) -> float:
+        """Seconds of an average sample, what was rejected counted at the deadline."""
+        return float(_latencies(self.outcomes, self.deadline).mean())
 
 
-def record_of(rows: Sequence[Row], inputs: Mapping[str, Any], *, against: str, block: int) -> dict[str, Any]:
+def record_of(
+    rows: Sequence[Row],
+    inputs: Mapping[str, Any],
+    *,
+    against: str,
+    block: int,
+    labels: Sequence[str],
+    energy: str | None = None,
+) -> dict[str, Any]:
     """The record without its `run`.
 
     Latencies are compared with those of the row `against`, sample by sample, what was rejected counted at the deadline;
-    blocks of `block` neighbouring samples are the units, since neighbours share the link.
+    blocks of `block` neighbouring samples are the units, since neighbours share the link. A row's regret is the same
+    comparison with the oracle. `labels` name the classes; `energy` is the label of the model behind the joules.
     """
     reference = next(row for row in rows if row.name == against)
+    oracle = next((row for row in rows if row.name == ORACLE), None)
+    units = _units(rows[0].outcomes, block)
+    found = []
+    for row in rows:
+        one = _row(row, labels)
+        one["energy"] = None if row.joules is None else {"joules": row.joules, "model": energy}
+        regret = None if oracle is None or row is oracle else _finite(to_json(_compare(row, oracle, units)))
+        found.append(one | {"regret": regret})
     return {
         "kind": "replay",
         "simulated": True,
         "inputs": dict(inputs),
-        "rows": [_row(row) for row in rows],
+        "rows": found,
         "comparisons": [
-            {"first": against, "second": row.name, "latency": _finite(to_json(_compare(reference, row, inputs, block)))}
+            {"first": against, "second": row.name, "latency": _finite(to_json(_compare(reference, row, units)))}
             for row in rows
             if row is not reference
         ],
@@ -111,26 +144,50 @@ def write_record(record: Mapping[str, Any], rows: Sequence[Row], folder: Path) -
     parquet.write_table(pa.concat_tables(tables), folder / "samples.parquet")
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Row, labels: Sequence[str]) -> dict[str, Any]:
     return {
         "name": row.name,
         "about": row.about,
         "deployable": row.deployable,
+        "strategy": row.strategy,
         "plans": dict(row.plans),
         "plan_changes": row.plan_changes,
         "macs": row.macs,
         "edge_seconds": row.edge_seconds,
         "late": row.late,
+        "prediction_error": _finite(to_json(row.prediction)),
         "summary": _finite(to_json(row.summary)),
+        "classes": _classes(row.outcomes, labels),
+        "devices": _devices(row),
     }
 
 
-def _compare(first: Row, second: Row, inputs: Mapping[str, Any], block: int) -> Comparison:
-    deadline = float(inputs["deadline"])
-    one, other = (_latencies(row.outcomes, deadline) for row in (first, second))
-    order = np.lexsort((first.outcomes.index_N, first.outcomes.stream_N))
-    units = [f"{stream}/{index // block}" for stream, index in _names(first.outcomes, order)]
+def _classes(outcomes: Outcomes, labels: Sequence[str]) -> dict[str, Any]:
+    right_K, count_K = per_class_accuracy(outcomes.label_N, outcomes.truth_N, len(labels))
+    found = zip(labels, right_K.tolist(), count_K.tolist(), strict=True)
+    return {label: _finite({"accuracy": right, "samples": count}) for label, right, count in found}
+
+
+def _devices(row: Row) -> dict[str, Any]:
+    """Of each device by itself, where there are several."""
+    outcomes = row.outcomes
+    names = np.unique(outcomes.stream_N).tolist()
+    return {
+        name: _finite(to_json(summarise_device(outcomes.take(outcomes.stream_N == name), Seconds(row.deadline))))
+        for name in (names if len(names) > 1 else [])
+    }
+
+
+def _compare(first: Row, second: Row, units: Sequence[str]) -> Comparison:
+    one, other = (_latencies(row.outcomes, row.deadline) for row in (first, second))
     return compare(one, other, units, better="lower")
+
+
+def _units(outcomes: Outcomes, block: int) -> list[str]:
+    """Blocks of neighbours, in the order of `_latencies`."""
+    order = np.lexsort((outcomes.index_N, outcomes.stream_N))
+    named = zip(outcomes.stream_N[order].tolist(), outcomes.index_N[order].tolist(), strict=True)
+    return [f"{stream}/{index // block}" for stream, index in named]
 
 
 def _latencies(outcomes: Outcomes, deadline: float) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -138,10 +195,6 @@ def _latencies(outcomes: Outcomes, deadline: float) -> np.ndarray[Any, np.dtype[
     order = np.lexsort((outcomes.index_N, outcomes.stream_N))
     answered = outcomes.label_N[order] >= 0
     return np.where(answered, outcomes.latency_N[order], deadline)
-
-
-def _names(outcomes: Outcomes, order: Any) -> list[tuple[str, int]]:
-    return list(zip(outcomes.stream_N[order].tolist(), outcomes.index_N[order].tolist(), strict=True))
 
 
 def _finite(value: Any) -> Any:

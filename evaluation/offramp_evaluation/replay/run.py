@@ -7,12 +7,15 @@ from functools import partial
 from offramp.bundle.manifest import Manifest
 from offramp.clock import ManualClock
 from offramp.plan import Plan
-from offramp.records import Result, Revision, Sample
+from offramp.planning.forecast import Forecast
+from offramp.planning.strategies.strategy import Choice
+from offramp.records import NO_REVISION, Result, Revision, Sample
 from offramp.units import Seconds
 from offramp_device.pipeline import Pipeline
 from offramp_device.route import Route, RouteOpener
 from offramp_device.worker import Worker
 from offramp_evaluation.replay.board import HubIntake
+from offramp_evaluation.replay.drivers import Seen
 from offramp_evaluation.replay.edge import SimulatedEdge
 from offramp_evaluation.replay.hub import Hub
 from offramp_evaluation.replay.link import OneWay
@@ -20,8 +23,19 @@ from offramp_evaluation.replay.scenario import DeviceScript, Scenario
 from offramp_evaluation.replay.uplink import SimulatedUplink, Way
 from offramp_evaluation.replay.voices import TapeCodec, TapeRuntime, row_data
 
+EARLY = 0.25
+"""Of a driver's period, after which it is asked for the second time: at the start nothing is known about the link."""
 TAIL = Seconds(30.0)
 """Simulated time after the last arrival for which connections are kept up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What one direction of the link carried, pings and probes included."""
+
+    nbytes: float = 0.0
+    on_air: Seconds = Seconds(0.0)
+    """That the link had bytes to carry; of several links, the sum."""
 
 
 @dataclass(slots=True)
@@ -36,6 +50,10 @@ class Replayed:
     """That the edge worked."""
     late: int = 0
     """Answers that came after their flight was given up."""
+    forecasts: dict[Revision, list[Forecast]] = field(default_factory=dict)
+    """What was expected at each choice, by the revision that was in force from then on."""
+    up: Carried = Carried()
+    down: Carried = Carried()
 
 
 def replay(scenario: Scenario) -> Replayed:
@@ -43,15 +61,20 @@ def replay(scenario: Scenario) -> Replayed:
     hub, done = Hub(), Replayed()
     edge = SimulatedEdge(hub, scenario.tape, scenario.edge, scenario.edge_settings)
     until = Seconds(max(float(device.arrivals[-1]) for device in scenario.devices) + TAIL)
-    shared = _way(hub, scenario, edge)
+    ways = [_way(hub, scenario, edge) for _ in (scenario.devices[:1] if scenario.shared_link else scenario.devices)]
     uplinks = []
-    for device in scenario.devices:
-        way = shared if scenario.shared_link else _way(hub, scenario, edge)
+    for number, device in enumerate(scenario.devices):
+        way = ways[0 if scenario.shared_link else number]
         uplinks.append(SimulatedUplink(hub, way, scenario.manifest, until=until))
         _Board(hub, scenario, device, uplinks[-1], done).start()
     hub.run()
     done.edge_seconds, done.late = edge.busy_seconds, sum(uplink.late for uplink in uplinks)
+    done.up, done.down = _carried([way.up for way in ways]), _carried([way.down for way in ways])
     return done
+
+
+def _carried(links: list[OneWay]) -> Carried:
+    return Carried(sum(link.nbytes for link in links), Seconds(sum(link.on_air for link in links)))
 
 
 def _way(hub: Hub, scenario: Scenario, edge: SimulatedEdge) -> Way:
@@ -75,15 +98,20 @@ class _Board:
         self._routes: dict[Plan, Route] = {}
         self._intake = HubIntake(scenario.queue)
         self._plan: Plan | None = None
+        self._revision = NO_REVISION
+        self._fresh: list[Result] = []
+        """Since the driver was last told."""
 
     def start(self) -> None:
         """Plan everything that happens to this device by itself."""
         driver, deadline = self._script.driver, self._scenario.deadline
-        first = driver.choose(Seconds(0.0), None)
-        pipeline = Pipeline(self._route(first), self._uplink, self._hub, deadline=deadline)
-        worker = Worker(pipeline, self._intake, self._hub, self._done.results.append)
+        first = driver.choose(Seen(now=Seconds(0.0), link=None, lost=False))
+        pipeline = Pipeline(self._route(first.plan), self._uplink, self._hub, deadline=deadline)
+        self._note(first)
+        emit = self._done.results.append if driver.period is None else self._emit
+        worker = Worker(pipeline, self._intake, self._hub, emit)
         if driver.period is not None:
-            self._hub.at(driver.period, partial(self._choose, pipeline, driver.period))
+            self._hub.at(driver.period * EARLY, partial(self._choose, pipeline, EARLY, driver.period))
         samples = self._samples()
         self._arrive(worker, next(samples), samples)
         self._uplink.start()
@@ -111,12 +139,27 @@ class _Board:
 
         self._hub.at(sample.arrival + self._scenario.overhead, arrive)
 
-    def _choose(self, pipeline: Pipeline, period: Seconds) -> None:
-        plan = self._script.driver.choose(self._hub.now(), self._uplink.estimate())
-        if plan != self._plan:
-            pipeline.adopt(self._route(plan))
-        if self._hub.now() < self._script.arrivals[-1]:
-            self._hub.at(self._hub.now() + period, partial(self._choose, pipeline, period))
+    def _emit(self, result: Result) -> None:
+        self._done.results.append(result)
+        self._fresh.append(result)
+
+    def _choose(self, pipeline: Pipeline, turn: float, period: Seconds) -> None:
+        """At `turn` periods, and again at the next whole one."""
+        driver, fresh, now = self._script.driver, self._fresh, turn * period
+        self._fresh = []
+        # Stragglers of an earlier plan say nothing about this one.
+        driver.learn([result for result in fresh if result.revision == self._revision])
+        choice = driver.choose(Seen(now=Seconds(now), link=self._uplink.estimate(), lost=self._uplink.lost))
+        if choice.plan != self._plan:
+            pipeline.adopt(self._route(choice.plan))
+        self._note(choice)
+        if now < self._script.arrivals[-1]:
+            later = int(turn) + 1
+            self._hub.at(later * period, partial(self._choose, pipeline, later, period))
+
+    def _note(self, choice: Choice) -> None:
+        if choice.forecast is not None:
+            self._done.forecasts.setdefault(self._revision, []).append(choice.forecast)
 
     def _route(self, plan: Plan) -> Route:
         """Opened aside, as a device does while it goes on with the plan that it has: at no simulated time."""
@@ -127,6 +170,7 @@ class _Board:
         self._plan = plan
         revised = plan.revised(Revision(1, len(self._done.plans) + 1))
         self._done.plans[revised.revision] = plan
+        self._revision = revised.revision
         return replace(self._routes[plan], plan=revised)
 
     def _codec(self, name: str, _manifest: Manifest, split: int) -> TapeCodec:

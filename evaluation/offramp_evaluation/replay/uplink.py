@@ -64,6 +64,11 @@ class SimulatedUplink:
     def late(self) -> int:
         return self._ledger.late
 
+    @property
+    def lost(self) -> bool:
+        """No connection: nothing can be sent."""
+        return not self._connected
+
     def estimate(self) -> LinkEstimate | None:
         return self._ledger.link.estimate(self._hub.now())
 

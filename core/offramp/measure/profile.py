@@ -139,7 +139,7 @@ def measure_profile(
             payload = rested(f"encode {split}:{name}", codec.encode, features[split], clock.now)
             rested(f"decode {split}:{name}", codec.decode, payload, clock.now)
 
-    costs = {name: _cost(values) for name, values in times.items()}
+    costs = {name: cost_of(values) for name, values in times.items()}
     return Profile(
         model_digest=manifest.model_digest,
         host=describe_host(),
@@ -154,6 +154,13 @@ def measure_profile(
 
 def segment_name(start: int, stop: int, *, branch: bool) -> str:
     return f"{start}-{stop}{'+branch' * branch}"
+
+
+def cost_of(values: list[float]) -> Cost:
+    """What runs of one piece of work took, in seconds, as its cost."""
+    median, p95 = np.quantile(values, (0.5, 0.95))
+    out = math.ceil(TRIM * len(values)) if len(values) > 2 else 0
+    return Cost(median=float(median), p95=float(p95), mean=float(np.mean(sorted(values)[out : len(values) - out])))
 
 
 def write_profile(profile: Profile, path: Path) -> None:
@@ -180,12 +187,6 @@ def describe_host() -> str:
     except OSError:
         pass  # not Linux: the platform module knows less, but something
     return f"{platform.processor() or 'unknown processor'} ({platform.machine()})"
-
-
-def _cost(values: list[float]) -> Cost:
-    median, p95 = np.quantile(values, (0.5, 0.95))
-    out = math.ceil(TRIM * len(values)) if len(values) > 2 else 0
-    return Cost(median=float(median), p95=float(p95), mean=float(np.mean(sorted(values)[out : len(values) - out])))
 
 
 def _named(costs: Mapping[str, Cost], prefix: str) -> dict[str, Cost]:

@@ -16,7 +16,9 @@ from offramp_edge_server.settings import EdgeSettings
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Sequence
 
+    from offramp.bundle.store import Bundle
     from offramp_edge_server.server import EdgeServer
 
 _ROLE = "edge"
@@ -38,11 +40,22 @@ class EdgeCommand:
         import asyncio
 
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="offramp edge: %(message)s")
-        asyncio.run(_serve(loaded.value))
+        asyncio.run(_serve(loaded.value, _fetch(loaded.value)))
         return DONE
 
 
-async def _serve(settings: EdgeSettings) -> None:
+def _fetch(settings: EdgeSettings) -> "list[Bundle]":
+    """What the orchestrator delivers; before the signals are ours, so that whoever waits too long may interrupt."""
+    address = settings.orchestrator_address
+    if not settings.fetch or address is None:
+        return []
+    from offramp_edge_server.fetching import fetch_patiently
+
+    tls = settings.orchestrator_tls
+    return [fetch_patiently(address, name, settings.store, tls) for name in settings.fetch]
+
+
+async def _serve(settings: EdgeSettings, fetched: "Sequence[Bundle]") -> None:
     # Here and not at the top: `offramp --help` imports this module too.
     import asyncio
 
@@ -51,7 +64,7 @@ async def _serve(settings: EdgeSettings) -> None:
     from offramp.wire.memory import keep_large_buffers
     from offramp_edge_server.server import EdgeServer
 
-    if not settings.bundle:
+    if not settings.bundle and not settings.fetch:
         raise InputError("there is no bundle to serve; give at least one with --bundle DIR")
     keep_large_buffers()
     configure_threads(settings.threads)
@@ -59,7 +72,7 @@ async def _serve(settings: EdgeSettings) -> None:
         from offramp.runtime.torch_backend import configure_torch_threads
 
         configure_torch_threads(settings.threads)
-    server = EdgeServer([open_bundle(path) for path in settings.bundle], settings)
+    server = EdgeServer([*(open_bundle(path) for path in settings.bundle), *fetched], settings)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from offramp.errors import MissingExtraError
 from offramp.records import EdgeTimings
+from offramp.telemetry import EdgeReport
 
 # Model calls last from 100 µs (the end of a tiny network) to seconds (a big one on a small edge).
 _SECONDS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -60,7 +61,8 @@ class PrometheusMeter:
         MissingExtraError: prometheus_client is not installed.
     """
 
-    def __init__(self, queue_length: Callable[[], int]) -> None:
+    def __init__(self, queue_length: Callable[[], int], report: Callable[[], EdgeReport]) -> None:
+        """`report` is the newest; it may be a second old."""
         try:
             import prometheus_client as prometheus
         except ImportError as error:
@@ -89,6 +91,14 @@ class PrometheusMeter:
             "offramp_edge_queue_length", "Requests that wait for the model", registry=self.registry
         )
         queue.set_function(queue_length)
+        busy = prometheus.Gauge(
+            "offramp_edge_busy_ratio", "Share of the time in which the model worked", registry=self.registry
+        )
+        busy.set_function(lambda: report().busy)
+        price = prometheus.Gauge(
+            "offramp_edge_price", "Seconds charged for each second of work", registry=self.registry
+        )
+        price.set_function(lambda: report().price)
 
     def render(self) -> bytes:
         """The text format of Prometheus, version 0.0.4."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from offramp.errors import PlanError, UnknownBundleError
+from offramp.measure.profile import segment_name
 from offramp.tail import Tail
 from offramp.units import Bytes
 from offramp.wire.convert import Binding, shapes
@@ -29,6 +30,8 @@ class Route:
 
     tail: Tail
     group: Group
+    pace: str
+    """What reports call its tail: `3-8`."""
     codec: str
     max_payload: Bytes
     """A longer payload is refused before it is queued."""
@@ -68,6 +71,7 @@ class Router:
         return Route(
             tail=tail,
             group=group,
+            pace=segment_name(binding.split, tail.manifest.end, branch=False),
             codec=binding.codec,
             max_payload=tail.max_payload(binding.split, binding.codec),
             top_k=binding.top_k,

@@ -27,6 +27,7 @@ from offramp.records import Answer, EdgeTimings, Feature
 from offramp.units import Bytes, Seconds, format_seconds
 from offramp_edge_server.batcher import Batcher, Job
 from offramp_edge_server.costs import Costs
+from offramp_edge_server.load import Load
 from offramp_edge_server.routes import Group, Route
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Runner:
     """Owns the queue and the two threads; one per server."""
 
     def __init__(self, clock: Clock, *, queue: int, queue_bytes: Bytes, max_batch: int) -> None:
+        self.load = Load(clock.now())
         self._clock = clock
         self._costs = Costs()
         self._batcher = Batcher[_Request](
@@ -110,6 +112,8 @@ class Runner:
         if not self._is_short(route.group, 1) or (budget is not None and self._costs.estimate(route.group, 1) > budget):
             return None
         batch = [_Request(route=route, payload=payload, arrived=arrived, done=_nobody)]
+        self.load.arrived()
+        self.load.began(self._clock.now())
         return self._learn(batch, self._work(batch))[0]
 
     def submit(
@@ -128,6 +132,7 @@ class Runner:
             raise PayloadError(
                 f"{len(payload)} bytes are no payload of {route.codec}; the longest has {route.max_payload}"
             )
+        self.load.arrived()
         request = _Request(route=route, payload=payload, arrived=arrived, done=done)
         deadline = Seconds(math.inf if budget is None else arrived + budget)
         self._batcher.add(
@@ -179,6 +184,7 @@ class Runner:
         # feel it and would keep the loop from receiving and answering.
         group = batch[0].route.group
         self._busy = True
+        self.load.began(self._clock.now())
         if self._is_short(group, len(batch)):
             self._finish(batch, self._work(batch))
         else:
@@ -195,10 +201,14 @@ class Runner:
         self._schedule()
 
     def _learn(self, batch: list[_Request], worked: _Worked) -> list[Answer | Exception]:
+        self.load.ended(self._clock.now())
         if worked.size:
             route = batch[0].route
             self._costs.observe(route.group, worked.size, worked.duration)
             route.tally.computed(worked.size)
+            for request, outcome in zip(batch, worked.outcomes, strict=True):
+                if isinstance(outcome, Answer):
+                    self.load.answered(request.route, outcome.timings)
         return worked.outcomes
 
     def _work(self, batch: list[_Request]) -> _Worked:
@@ -245,6 +255,7 @@ class Runner:
         request.decode = Seconds(self._clock.now() - started)
 
     def _refuse_late(self, job: Job[_Request], now: Seconds) -> None:
+        self.load.waited(Seconds(now - job.work.arrived))
         waited = format_seconds(now - job.work.arrived)
         if now > job.deadline:
             job.work.done(DeadlineError(f"the budget ran out after {waited} in the edge's queue; nothing was computed"))

@@ -1,12 +1,13 @@
 """The edge server as a whole: bundles in, ports out.
 
-EdgeServer ── start ──► Inference, health, reflection on --listen; Monitor on --metrics
-           ── stop ───► refuse what comes, finish what was taken, end the streams, close the ports
+EdgeServer ── start ──► Inference, Delivery, health, reflection on --listen; Monitor on --metrics; a Registration
+           ── stop ───► say so, refuse what comes, finish what was taken, end the streams, close the ports
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 
 import grpc.aio
@@ -18,9 +19,14 @@ from offramp.runtime.runtime import Runtime
 from offramp.tail import Tail
 from offramp.units import Seconds
 from offramp.wire.address import Address
+from offramp.wire.calling import PERIOD
 from offramp.wire.channels import listen, server_options
+from offramp.wire.delivery import SERVICE as DELIVERY
+from offramp.wire.delivery import DeliveryService
 from offramp_edge_server.meter import Meter, PrometheusMeter, SilentMeter
 from offramp_edge_server.monitor import Monitor
+from offramp_edge_server.profiling import profile_bytes, read_profiles
+from offramp_edge_server.registration import Introduction, Registration, measured
 from offramp_edge_server.routes import Router
 from offramp_edge_server.runner import Runner
 from offramp_edge_server.service import SERVICE, InferenceService
@@ -112,7 +118,7 @@ class EdgeServer:
         opened.callback(runner.close)
         meter: Meter = SilentMeter()
         if settings.metrics_address is not None:
-            meter = PrometheusMeter(lambda: len(runner))
+            meter = PrometheusMeter(lambda: len(runner), lambda: runner.load.report)
             monitor = Monitor(settings.metrics_address, settings.tls, meter.render, lambda: self._ready)
             self.metrics_address = monitor.start()
             opened.push_async_callback(asyncio.to_thread, monitor.stop)
@@ -120,13 +126,47 @@ class EdgeServer:
         opened.callback(router.close)
         service = InferenceService(router, runner, meter, self._clock, max_pending=settings.pending)
         server = grpc.aio.server(options=server_options())
-        server.add_generic_rpc_handlers((service.handler(),))
+        server.add_generic_rpc_handlers((service.handler(), DeliveryService(self.bundles).handler()))
         health = _Health(server, [SERVICE, *(bundle.manifest.name for bundle in self.bundles)])
         self.address = listen(server, settings.address, settings.tls)
+        registration = self._registration(runner)
+        if registration is not None:
+            opened.push_async_callback(registration.close)
         await server.start()
         opened.push_async_callback(self._stop_serving, server, service, health)
+        if registration is not None:
+            await registration.open()
+            opened.callback(registration.stop)  # happens first: devices go elsewhere while the rest is finished
+        beating = asyncio.create_task(self._beat(runner, registration))
+        opened.callback(beating.cancel)
         await health.serving()
         self._ready = True
+
+    async def _beat(self, runner: Runner, registration: Registration | None) -> None:
+        while True:
+            await asyncio.sleep(PERIOD)
+            runner.load.beat(self._clock.now(), len(runner))
+            if registration is not None:
+                registration.beat()
+
+    def _registration(self, runner: Runner) -> Registration | None:
+        settings = self.settings
+        orchestrator = settings.orchestrator_address
+        if orchestrator is None:
+            return None
+        found = settings.advertised(self.address)
+        who = Introduction(
+            orchestrator=orchestrator, name=settings.called(found), address=str(found), tls=settings.orchestrator_tls
+        )
+        profiles = read_profiles(settings.profile, self.bundles)
+        return Registration(
+            who,
+            self.bundles,
+            runner.load,
+            profiles={digest: profile_bytes(profile) for digest, profile in profiles.items()},
+            measure=partial(measured, self._open_runtime, settings.threads),
+            clock=self._clock,
+        )
 
     async def _stop_serving(self, server: grpc.aio.Server, service: InferenceService, health: "_Health") -> None:
         await health.stopping()
@@ -165,7 +205,7 @@ class _Health:
         self._serving = health_pb2.HealthCheckResponse.SERVING
         self._servicer = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
-        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        reflection.enable_server_reflection((SERVICE, DELIVERY, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
 
     async def serving(self) -> None:
         for name in self._names:

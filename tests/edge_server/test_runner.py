@@ -62,6 +62,7 @@ class Bench:
             max_batch=limits.get("max_batch", 4),
         )
         self.route = Route(
+            pace="2-4",
             tail=cast(Tail, self.tail),
             group=Group("digest", 1),
             codec="raw",

@@ -1,0 +1,115 @@
+"""What the bundles of an edge take here, measured once at its start: tails and decoding alone, in a few rounds.
+
+The rounds are few because reports correct them: from the first request on, the edge tells the paces that it has.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from offramp.bundle.jsonform import to_json
+from offramp.bundle.store import Bundle
+from offramp.clock import Clock
+from offramp.codecs.catalog import open_codec
+from offramp.codecs.usual import candidate_codecs
+from offramp.errors import BundleError, InputError
+from offramp.measure.profile import (
+    PAUSE,
+    WARM_UP,
+    Cost,
+    Profile,
+    cost_of,
+    describe_host,
+    read_profile,
+    segment_name,
+)
+from offramp.planning.candidates import read_candidates
+from offramp.records import Feature
+from offramp.runtime.runtime import Runtime
+from offramp.units import Seconds
+
+ROUNDS = 5
+
+
+def measure_tails(
+    bundle: Bundle, runtime: Runtime, clock: Clock, *, threads: int, rounds: int = ROUNDS, pause: Seconds = PAUSE
+) -> Profile:
+    """Time each tail, and the decoding of what candidates send to it, at batch 1.
+
+    Raises:
+        BundleError: The bundle ships no samples to take times with.
+    """
+    manifest = bundle.manifest
+    samples, _ = bundle.reference()
+    sample: Feature = (samples[:1],)
+    segments: dict[str, Cost] = {}
+    decode: dict[str, Cost] = {}
+    for split, names in _codecs(bundle).items():
+        # One split after the other, so that no more sessions are open than serving needs.
+        feature = runtime.open(0, split, branch=False).run(sample).feature if split else sample
+        tail = runtime.open(split, manifest.end, branch=False)
+        codecs = {name: open_codec(name, manifest, split) for name in names}
+        payloads = {name: codec.encode(feature) for name, codec in codecs.items()}
+        times: dict[str, list[float]] = {name: [] for name in ("", *names)}
+        for number in range(WARM_UP + rounds):
+            clock.sleep(pause)
+            before = clock.now()
+            tail.run(feature)
+            took = {"": clock.now() - before}
+            for name, codec in codecs.items():
+                before = clock.now()
+                codec.decode(payloads[name])
+                took[name] = clock.now() - before
+            if number >= WARM_UP:
+                for name, seconds in took.items():
+                    times[name].append(seconds)
+        segments[segment_name(split, manifest.end, branch=False)] = cost_of(times[""])
+        decode |= {f"{split}:{name}": cost_of(times[name]) for name in names}
+    return Profile(
+        model_digest=manifest.model_digest,
+        host=describe_host(),
+        threads=threads,
+        slowdown=1.0,
+        end=manifest.end,
+        segments=segments,
+        encode={},
+        decode=decode,
+    )
+
+
+def profile_bytes(profile: Profile) -> bytes:
+    """As a hello carries it."""
+    return json.dumps(to_json(profile), separators=(",", ":")).encode()
+
+
+def read_profiles(paths: Iterable[Path], bundles: Iterable[Bundle]) -> dict[str, Profile]:
+    """Profiles from files, by model digest.
+
+    Raises:
+        BundleError: A file holds no profile.
+        InputError: It is of a bundle that is not served here.
+    """
+    served = {bundle.manifest.model_digest for bundle in bundles}
+    found = {}
+    for path in paths:
+        profile = read_profile(path)
+        if profile.model_digest not in served:
+            raise InputError(
+                f"{path} is a profile of the model {profile.model_digest[:12]}, which is not served here; "
+                f"leave it out, or measure one with `offramp profile`"
+            )
+        found[profile.model_digest] = profile
+    return found
+
+
+def _codecs(bundle: Bundle) -> dict[int, list[str]]:
+    """By split: what candidates send there; what they could send, where the bundle ships none."""
+    manifest = bundle.manifest
+    try:
+        candidates = read_candidates(bundle).candidates
+    except BundleError:
+        return candidate_codecs(manifest)
+    found: dict[int, list[str]] = {split: [] for split in range(manifest.end)}
+    for split, codec in sorted({(one.split, one.codec) for one in candidates if one.split < manifest.end}):
+        found[split].append(codec)
+    return found

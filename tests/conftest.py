@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from offramp.bundle.store import Bundle
@@ -13,6 +14,10 @@ ROOT = Path(__file__).parent.parent
 # A shell that starts tests in the background has them ignore Ctrl-C, and every process they start inherits that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test asserts how long something took, and none fails because a busy machine took its time over an example.
+hypothesis.settings.register_profile("offramp", deadline=None)
+hypothesis.settings.load_profile("offramp")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 source ─► feeder ─► intake ─► worker ─► writer ─► JSON lines
 local programs ──────┘           └────► local programs
+                     control: an orchestrator's orders, or its own choice
 """
 
 import contextlib
@@ -10,15 +11,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
-from offramp.bundle.store import open_bundle
+from offramp.bundle.store import Bundle, open_bundle
 from offramp.cli import DONE, INTERRUPTED
 from offramp.errors import InputError, OfframpError, SettingsError
 from offramp.records import Result
 from offramp.units import Seconds
-from offramp_device.device import Device
+from offramp_device.device import ALONE, Device
+from offramp_device.edges import Edges
 from offramp_device.feeder import Feeder
 from offramp_device.intake import Intake
 from offramp_device.memory import release_free_memory, settle_objects
@@ -26,17 +28,23 @@ from offramp_device.progress import Progress
 from offramp_device.report import summary_text
 from offramp_device.settings import DeviceSettings
 from offramp_device.sources import Source, open_source
+from offramp_device.steering import Steering
 from offramp_device.uplink import LostUplink, Uplink
 from offramp_device.worker import Worker
 from offramp_device.writer import ResultWriter
 
 if TYPE_CHECKING:  # gRPC takes 20 MB and 0.1 s, which a device that talks to nobody does not need
+    from offramp.telemetry import DeviceOrder
+    from offramp.wire.address import Address
+    from offramp_device.control import Control
     from offramp_device.local import LocalService
     from offramp_device.session import EdgeSession
 
 LOOK = Seconds(0.1)
 """How often the main thread looks around: for progress, for the end, for a reader who left."""
 
+
+TakeControl = Callable[[Device, Intake, ResultWriter], "Control"]
 
 SETTLED = 10
 """Looks after which everything that is done once has been done: connections, the first samples of a source."""
@@ -49,8 +57,9 @@ class Daemon:
         self._settings = settings
         self._stop = threading.Event()
         self._signal: int | None = None
-        self._session: EdgeSession | None = None
         self._progress = Progress(sys.stderr)
+        self._edges = Edges(self._connect)
+        self._control: Control | None = None
 
     def run(self) -> int:
         """Until the source ends or a signal comes; returns the exit code.
@@ -59,24 +68,34 @@ class Daemon:
             OfframpError: Something could not be started, or the source gave nothing or failed in the middle.
         """
         settings = self._settings
-        if settings.bundle is None:
-            raise InputError("there is no bundle to run; give one with --bundle DIR")
+        if settings.bundle is None and settings.orchestrator is None:
+            raise InputError(
+                "there is no bundle to run; give one with --bundle DIR, or --orchestrator HOST:PORT, which names one"
+            )
         if settings.source is None and settings.local_address is None:
             raise InputError("there are no samples; give --source, such as a folder of pictures or camera-digits")
         with contextlib.ExitStack() as opened:
             opened.enter_context(self._signals())
-            uplink = self._open_uplink()  # first, so that it connects while the bundle is read
+            uplink = self._open_uplink(settings.edge)  # first, so that it connects while the bundle is read
             opened.callback(uplink.close)
-            bundle = open_bundle(settings.bundle)
+            steering = settings.steering if settings.is_steered else None
+            found = self._find_bundle(steering)
+            if found is None:  # it was stopped while it waited for one
+                return self._code
+            bundle, order = found
+            if order is not None and settings.edge is None:
+                uplink = self._open_uplink(order.edge or None)
+                opened.callback(uplink.close)
             source = None
             if settings.source is not None and not settings.listens:
                 source = open_source(settings.source, bundle.manifest)
             out = opened.enter_context(_open_out(settings))
+            control = None if steering is None else self._prepare(bundle, steering)
             device = opened.enter_context(
                 Device.open(
                     bundle,
                     edge=uplink,
-                    plan=settings.plan or self._default_plan(bundle.manifest.branches),
+                    plan=order.plan if order else self._first_plan(bundle),
                     deadline=settings.deadline,
                     threads=settings.threads,
                     slowdown=settings.slowdown,
@@ -85,25 +104,42 @@ class Daemon:
             )
             writer = ResultWriter(out, bundle.manifest.labels, logits=settings.logits)
             with writer:
-                feeder = self._work(device, source, writer, out)
+                feeder = self._work(device, source, writer, out, control)
             self._conclude(writer, device, out)
         if feeder is not None and feeder.failure is not None:
             raise feeder.failure
         if writer.failure is not None:
             raise _unwritten(writer.failure)
+        return self._code
+
+    @property
+    def _code(self) -> int:
         return INTERRUPTED if self._signal == signal.SIGINT else DONE
 
-    def _work(self, device: Device, source: Source | None, writer: ResultWriter, out: IO[str]) -> Feeder | None:
+    def _work(
+        self,
+        device: Device,
+        source: Source | None,
+        writer: ResultWriter,
+        out: IO[str],
+        take_control: "TakeControl | None",
+    ) -> Feeder | None:
         settings, clock = self._settings, device.clock
         intake = Intake(settings.queue, settings.in_flight)
         local: LocalService | None = None
+        control = None if take_control is None else take_control(device, intake, writer)
 
         def emit(result: Result) -> None:
             writer.put(result)
+            if control is not None:
+                control.note(result)
             if local is not None:
                 local.settle(result)
 
-        worker = Worker(device.pipeline, intake, clock, emit)
+        if control is None:
+            worker = Worker(device.pipeline, intake, clock, emit)
+        else:
+            worker = Worker(device.pipeline, intake, clock, emit, control.telemetry.arrived)
         working = threading.Thread(target=worker.run, name="offramp-stages")
         feeder = feeding = None
         with contextlib.ExitStack() as opened:
@@ -114,6 +150,8 @@ class Daemon:
             settle_objects()
             release_free_memory()
             working.start()
+            if control is not None:
+                self._control = opened.enter_context(control)
             if source is not None:
                 feeder = Feeder(
                     source, worker, intake, clock, stream=settings.stream, rate=settings.rate, limit=settings.limit
@@ -128,7 +166,7 @@ class Daemon:
                     release_free_memory()
                 if feeding is not None and not feeding.is_alive():
                     break
-                self._progress.show(writer.summary, self._session.estimate() if self._session else None)
+                self._progress.show(writer.summary, self._edges.estimate())
             if feeder is not None:
                 feeder.stop()
             if self._stop.is_set():
@@ -139,23 +177,78 @@ class Daemon:
         self._progress.clear()
         return feeder
 
-    def _open_uplink(self) -> Uplink:
-        settings = self._settings
-        address = settings.edge_address
-        if address is None:
+    def _open_uplink(self, edge: str | None) -> Uplink:
+        if edge is None:
             return LostUplink()
+        session = self._edges.open(edge)
+        self._edges.use(session)
+        return session
+
+    def _connect(self, address: "Address") -> "EdgeSession":
         from offramp_device.session import EdgeSession
 
-        self._session = EdgeSession(
-            address, tls=settings.tls, max_unanswered=settings.unanswered, tell=self._progress.tell
-        )
-        return self._session.open()
+        settings = self._settings
+        return EdgeSession(
+            address, tls=settings.tls, max_unanswered=settings.unanswered, tell=self._progress.tell, news=self._stir
+        ).open()
 
-    def _default_plan(self, branches: object) -> str | None:
+    def _stir(self) -> None:
+        if self._control is not None:
+            self._control.stir()
+
+    def _find_bundle(self, steering: Steering | None) -> "tuple[Bundle, DeviceOrder | None] | None":
+        """The one that was given, or the one that the orchestrator names; None when it is to stop before."""
+        if self._settings.bundle is not None:
+            return open_bundle(self._settings.bundle), None
+        from offramp_device.joining import find_bundle
+
+        assert steering is not None  # an orchestrator is given, see `run`
+        return find_bundle(steering, self._progress.tell, self._stop)
+
+    def _prepare(self, bundle: Bundle, steering: Steering) -> "TakeControl":
+        """What takes a moment, before anything is served: the times of the network on this board."""
+        from offramp.clock import SystemClock
+        from offramp.runtime.threads import configure_threads
+        from offramp_device.control import Control
+        from offramp_device.timing import find_profile
+
+        configure_threads(steering.threads)
+        candidates, profile = find_profile(bundle, steering, SystemClock(), self._progress.tell)
+        if candidates is None and steering.orchestrator is None:
+            raise InputError(f"{bundle.manifest.name} ships no candidates to choose from; give a plan")
+
+        def take_control(device: Device, intake: Intake, writer: ResultWriter) -> Control:
+            return Control(
+                device,
+                self._edges,
+                steering,
+                bundle,
+                candidates,
+                profile,
+                intake=intake,
+                tell=self._progress.tell,
+                event=self._events(writer),
+            )
+
+        return take_control
+
+    def _events(self, writer: ResultWriter) -> Callable[[Mapping[str, Any]], None]:
+        settings = self._settings
+
+        def event(one: Mapping[str, Any]) -> None:
+            if settings.json and (settings.telemetry or one["event"] != "telemetry"):
+                writer.tell(one)
+
+        return event
+
+    def _first_plan(self, bundle: Bundle) -> str | None:
+        settings = self._settings
+        if settings.plan is not None and not settings.is_auto:
+            return settings.plan
         # Without an edge the whole network is run: its answers are not degraded ones.
-        if self._settings.edge is not None:
+        if settings.edge is not None:
             return None
-        return "split=end, exit=confidence:0.9" if branches else "split=end"
+        return ALONE if bundle.manifest.branches else "split=end"
 
     def _open_local(self, device: Device, worker: Worker) -> "LocalService | None":
         address = self._settings.local_address
@@ -168,7 +261,7 @@ class Daemon:
     def _announce(self, device: Device, local: "LocalService | None", out: IO[str]) -> None:
         settings, tell = self._settings, self._progress.tell
         tell(f"{device.manifest.name}: {device.plan}")
-        if settings.edge is None and device.plan.split < device.manifest.end:
+        if settings.edge is None and settings.orchestrator is None and device.plan.split < device.manifest.end:
             tell("no edge is given: what no branch is sure about gets a degraded answer; --edge HOST:PORT changes that")
         if settings.slowdown != 1:
             counted = "time it computed" if settings.threads == 1 else "wall time (computing time is known of 1 thread)"
@@ -183,16 +276,15 @@ class Daemon:
                 "event": "ready",
                 "bundle": device.manifest.model_digest,
                 "plan": str(device.plan),
-                "edge": settings.edge,
+                "edge": self._edges.in_use or None,
+                "orchestrator": settings.orchestrator,
                 "local": None if local is None else str(local.address),
                 "emulated_slowdown": settings.slowdown,
             }
             _print(event, out)
 
     def _conclude(self, writer: ResultWriter, device: Device, out: IO[str]) -> None:
-        session = self._session
-        late, connections = (session.late, session.connections) if session else (0, 0)
-        record = writer.summary.record(late=late, connections=connections)
+        record = writer.summary.record(late=self._edges.late, connections=self._edges.connections)
         record["emulated_slowdown"] = self._settings.slowdown
         if self._settings.json and writer.failure is None:
             _print({"summary": record}, out)

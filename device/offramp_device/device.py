@@ -21,11 +21,14 @@ from offramp_device.admission import MAX_UNANSWERED
 from offramp_device.engine import Engine, open_engine
 from offramp_device.farewell import Farewell
 from offramp_device.pipeline import Pipeline
+from offramp_device.route import Leg
 from offramp_device.sources import fit_sample
 from offramp_device.uplink import LostUplink, Uplink
 
 PATIENCE = Seconds(1.0)
 """How long the edge is waited for when a plan is opened; after that the device begins alone."""
+MOVING = Seconds(3.0)
+"""The same for another edge, while the one in use answers."""
 ALONE = "split=end, exit=confidence:0.9"
 """What is run, as far as there are branches, when neither a plan nor an edge is given."""
 
@@ -161,14 +164,11 @@ class Device:
                 raise PlanError(f"plan {resolved.revision} is older than {in_use}, which is in use; send a newer one")
             route = engine.opener.open(resolved)
             after = uplink or before
-            after.prepare(route, PATIENCE)
             moves = after is not before
-            if (
-                moves
-                and not route.ends
-                and (reason := after.unready(route))
-                and not before.unready(self.pipeline.route)
-            ):
+            could_stay = moves and not before.unready(self.pipeline.route)
+            after.prepare(route, MOVING if could_stay else PATIENCE)
+            reason = "" if route.ends else after.unready(route)
+            if could_stay and reason and not isinstance(after, LostUplink):
                 raise LinkError(f"the edge to move to is not ready: {reason}")
             self.pipeline.adopt(route, after)
             if moves:
@@ -177,6 +177,14 @@ class Device:
                 self._engine.close()
                 self._engine = engine
         return resolved
+
+    def branch_at(self, cut: int) -> Leg:
+        """From the input straight to a branch of the bundle in use, whatever the plan asks.
+
+        Raises:
+            PlanError: There is no branch.
+        """
+        return self._engine.opener.branch_at(cut)
 
     def close(self) -> None:
         """End the session with the edge; what is away is answered on the device first."""

@@ -1,7 +1,8 @@
-"""What waits for the stages: samples from the source, and flights that came back without an answer.
+"""What waits for the stages: samples from the source, flights that came back without an answer, and what has time.
 
 source ── offer / put ──► [ at most 8 samples ] ─┐
-uplink ── give_back ────► [ flights ] ───────────┴─ take ──► stages       flights first: their time is shorter
+uplink ── give_back ────► [ flights ] ───────────┼─ take ──► stages       flights first: their time is shorter
+          when_idle ────► [ spare work ] ────────┘                        spare work when nothing else has arrived
 """
 
 import threading
@@ -24,6 +25,13 @@ class Returned:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """Work that no sample waits for."""
+
+    work: Callable[[], None]
+
+
 class Intake:
     """Between one or more sources and the thread of the stages. Safe from any thread."""
 
@@ -34,6 +42,7 @@ class Intake:
         self._offered: deque[Sample] = deque()
         self._drawn: deque[Draw] = deque()
         self._returned: deque[Returned] = deque()
+        self._spare: deque[Spare] = deque()
         self._away = 0
         self._finished = self._closed = False
 
@@ -67,6 +76,17 @@ class Intake:
             self._returned.append(Returned(flight, reason))
             self._changed.notify_all()
 
+    def when_idle(self, work: Callable[[], None]) -> None:
+        """Work for the thread of the stages when no sample waits; dropped when the device stops before."""
+        with self._changed:
+            self._spare.append(Spare(work))
+            self._changed.notify_all()
+
+    @property
+    def waiting(self) -> int:
+        """Samples that wait for their first stage."""
+        return len(self._offered) + len(self._drawn)
+
     def departed(self) -> None:
         """A flight is handed to the uplink."""
         with self._changed:
@@ -78,10 +98,10 @@ class Intake:
             self._away -= 1
             self._changed.notify_all()
 
-    def take(self) -> Sample | Draw | Returned | None:
+    def take(self) -> Sample | Draw | Returned | Spare | None:
         """The next to work on, waiting for it; None when nothing will come any more.
 
-        A source that can wait waits until fewer than `window` flights are away; arrivals never do.
+        A source that can wait waits until fewer than `window` flights are away, and for spare work; arrivals never do.
         """
         with self._changed:
             while True:
@@ -90,6 +110,8 @@ class Intake:
                 if self._offered:
                     self._changed.notify_all()
                     return self._offered.popleft()
+                if self._spare and not self._finished:
+                    return self._spare.popleft()
                 if self._drawn and self._away < self._window:
                     self._changed.notify_all()
                     return self._drawn.popleft()

@@ -14,6 +14,7 @@ called from several threads. What the uplink does meanwhile is its own affair: h
 import math
 import threading
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,24 @@ class Flight:
     """Set by the uplink when it writes; 0 when nothing was written."""
 
 
+class Timed(Protocol):
+    """Hears what each piece of work took."""
+
+    def note(self, name: str, seconds: float) -> None: ...
+
+
+class Watched(Protocol):
+    """Hears of samples that may tell whether branches still agree with the whole network."""
+
+    def left(self, flight: Flight, leg: int, feature: Feature) -> None:
+        """A sample leaves at the end of this leg, with this feature; it gets its Result in a moment."""
+        ...
+
+    def answered(self, flight: Flight, label: int) -> None:
+        """The whole network says this about it."""
+        ...
+
+
 class Pipeline:
     """Stages, branches, codec; then the uplink, and the answer or what stands in for it."""
 
@@ -78,6 +97,8 @@ class Pipeline:
     ) -> None:
         self.deadline = deadline
         self._way = (route, uplink)
+        self._timed: Timed | None = None
+        self._watched: Watched | None = None
         self._clock = clock
         self._keep_logits = keep_logits
         self._margin = max(MARGIN, MARGIN_SHARE * deadline)
@@ -98,6 +119,10 @@ class Pipeline:
         """
         self._way, self._states = (route, uplink or self.uplink), {}
 
+    def report_to(self, timed: Timed, watched: Watched | None = None) -> None:
+        """Tell what happens to samples from now on."""
+        self._timed, self._watched = timed, watched
+
     def infer(self, sample: Sample) -> Result:
         """The whole way, waiting for the edge where it is asked."""
         outcome = self.start(sample)
@@ -114,16 +139,21 @@ class Pipeline:
             waited = format_seconds(now - sample.arrival)
             return self._reject(flight, f"waited {waited} for its first stage, past the deadline")
         feature: Feature = (sample.data[None],)
-        for leg in route.legs:
+        timed = self._timed
+        for place, leg in enumerate(route.legs):
             if flight.deepest is not None and not leg.answers and (reason := uplink.unready(route)):
                 return self.degrade(flight, reason)  # the rest of the way to the split would be in vain
             outputs = leg.segment.run(feature)
             feature, before, now = outputs.feature, now, self._clock.now()
             leg.pace.note(now - before)
+            if timed is not None:
+                timed.note(leg.name, now - before)
             if leg.answers:
                 flight.deepest = Said(leg.stop, outputs)
                 if leg.stop == route.manifest.end or self._leaves(flight):
                     flight.head = Seconds(now - flight.began)
+                    if self._watched is not None and feature:
+                        self._watched.left(flight, place, feature)
                     return self._local(flight, Answered.DEVICE, now)
         flight.feature, flight.head = feature, Seconds(now - flight.began)
         if reason := uplink.unready(route):
@@ -131,6 +161,8 @@ class Pipeline:
         assert route.codec is not None  # a route without one ends at n, where its last leg has answered
         flight.payload = route.codec.encode(feature)
         flight.encode = Seconds(self._clock.now() - now)
+        if timed is not None:
+            timed.note(route.encoding, flight.encode)
         flight.due = self._due(flight)
         return flight
 
@@ -159,6 +191,8 @@ class Pipeline:
                 flight, f"the edge answered with {len(logits_K)} logits instead of {flight.route.classes}"
             )
         label = int(logits_K.argmax())
+        if self._watched is not None:
+            self._watched.answered(flight, label)
         return self._result(
             flight,
             Answered.EDGE,

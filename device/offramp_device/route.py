@@ -18,6 +18,7 @@ from offramp.codecs.catalog import open_codec
 from offramp.codecs.codec import Codec
 from offramp.exits.catalog import open_policy
 from offramp.exits.policy import ExitPolicy
+from offramp.measure.profile import segment_name
 from offramp.plan import Plan
 from offramp.records import Feature
 from offramp.runtime.runtime import Runtime, Segment
@@ -56,6 +57,8 @@ class Leg:
     answers: bool
     """It ends in a branch, or at the end of the network: somebody has said something."""
     pace: Pace
+    name: str
+    """Of its segment, as profiles have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,6 +74,9 @@ class Route:
     """None when the plan sends nothing."""
     detours: tuple[Leg, ...]
     """From the split to an answer, the nearest first: used when no branch has answered before the split."""
+
+    encoding: str
+    """What encoding at the split is called in telemetry: `encode 3:affine8+zstd`."""
 
     @property
     def ends(self) -> bool:
@@ -115,7 +121,17 @@ class RouteOpener:
             policy=open_policy(plan.exit),
             codec=self._open_codec(plan.codec, self.manifest, plan.split) if plan.split < end else None,
             detours=() if asked or plan.split == end else self._detours(plan.split),
+            encoding=f"encode {plan.split}:{plan.codec}",
         )
+
+    def branch_at(self, cut: int) -> Leg:
+        """From the input straight to a branch, whatever a plan asks.
+
+        Raises:
+            PlanError: There is no branch.
+            BundleError: Its segment cannot be loaded.
+        """
+        return self._leg(0, cut, branch=True)
 
     def _detours(self, split: int) -> tuple[Leg, ...]:
         nearest = min((branch.cut for branch in self.manifest.branches if branch.cut > split), default=None)
@@ -138,7 +154,13 @@ class RouteOpener:
     def _leg(self, start: int, stop: int, *, branch: bool) -> Leg:
         segment = self._runtime.open(start, stop, branch=branch)
         pace = self._paces.setdefault((start, stop, branch), Pace())
-        return Leg(segment=segment, stop=stop, answers=branch or stop == self.manifest.end, pace=pace)
+        return Leg(
+            segment=segment,
+            stop=stop,
+            answers=branch or stop == self.manifest.end,
+            pace=pace,
+            name=segment_name(start, stop, branch=branch),
+        )
 
 
 def choose_detour(route: Route, budget: Seconds) -> Leg | None:

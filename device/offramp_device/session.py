@@ -43,7 +43,11 @@ class EdgeSession:
         clock: Clock | None = None,
         max_unanswered: Bytes = MAX_UNANSWERED,
         tell: Callable[[str], None] = lambda _message: None,
+        news: Callable[[], None] = lambda: None,
     ) -> None:
+        """`tell` takes what people should know; `news` is called on the event loop when the link has changed at a step,
+        was lost or found, or left a sample without its answer.
+        """
         self.address = address
         self.connections = 0
         """Streams on which the edge has said something."""
@@ -51,6 +55,7 @@ class EdgeSession:
         self._clock = clock or SystemClock()
         self._tell = tell
         self._told = ""
+        self._news = news
         self._sockets = LoopThread()
         self._running: asyncio.Task[None] | None = None
         self._closing = False
@@ -94,6 +99,11 @@ class EdgeSession:
     def late(self) -> int:
         """Answers that came after their flight was given up."""
         return self._ledger.late
+
+    @property
+    def connected(self) -> bool:
+        """There is a stream on which the edge has said something."""
+        return self._stream is not None
 
     def estimate(self) -> LinkEstimate | None:
         """What is believed about the link; None until something was learned."""
@@ -153,17 +163,23 @@ class EdgeSession:
             deliver(flight, outcome if isinstance(outcome, Answer) else str(outcome))
         if isinstance(outcome, Answer):
             # Last: while a thread wakes up for the answer, there is time to learn from it.
-            with self._lock:
-                self._ledger.link.answered(number, outcome.timings.total, now)
-                self._vigil.learned(now)
+            self._learn(number, outcome.timings.total, now)
 
     def ponged(self, number: int) -> None:
         now = self._clock.now()
         with self._lock:
-            self._ledger.link.answered(number, Seconds(0.0), now)
             self._vigil.heard(now)
-            self._vigil.learned(now)
+        self._learn(number, Seconds(0.0), now)
         self._first_word.set()
+
+    def _learn(self, number: int, edge: Seconds, now: Seconds) -> None:
+        link = self._ledger.link
+        with self._lock:
+            before = link.changes
+            link.answered(number, edge, now)
+            self._vigil.learned(now)
+        if link.changes != before:
+            self._news()
 
     # The life of streams, on the event loop.
 
@@ -219,6 +235,7 @@ class EdgeSession:
             self.connections += 1
             self._stream, self._problem = stream, ""
         self._tell_once(f"connected to the edge at {self.address}{' again' * (self.connections > 1)}")
+        self._news()
         self._ping(stream, PROBE_PADDING)
         while True:
             self._bind()
@@ -274,15 +291,20 @@ class EdgeSession:
             self._expiry = asyncio.get_running_loop().call_later(max(due - now, 0.0), self._expire)
         for flight, deliver in expired:
             deliver(flight, "no answer from the edge in time")
+        if expired:
+            self._news()
 
     def _abandon(self, reason: str) -> None:
         with self._changed:
+            lost = self._stream is not None
             self._stream, self._problem = None, reason
             self._bindings.lose()
             passengers = self._ledger.abandon()
             self._changed.notify_all()
         for flight, deliver in passengers:
             deliver(flight, reason)
+        if lost:
+            self._news()
 
     def _tell_once(self, message: str) -> None:
         if message != self._told:

@@ -1,5 +1,6 @@
 """What the device can be told."""
 
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,19 +10,46 @@ from offramp.settings import setting
 from offramp.units import Bytes, Seconds
 from offramp.wire.address import Address, parse_address
 from offramp_device.admission import MAX_UNANSWERED
+from offramp_device.steering import Steering
 
 if TYPE_CHECKING:
     from offramp.wire.tls import ClientTls
 
 
+AUTO = "auto"
+"""The plan that is none: choose."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSettings:
-    bundle: Path | None = setting(None, "the bundle to run", metavar="DIR")
-    edge: str | None = setting(None, "where the edge is; without one the device answers alone", metavar="HOST:PORT")
+    bundle: Path | None = setting(
+        None, "the bundle to run; without one, what the orchestrator says is fetched", metavar="DIR"
+    )
+    edge: str | None = setting(
+        None,
+        "where the edge is; default: where the orchestrator says, or none",
+        metavar="HOST:PORT",
+    )
     plan: str | None = setting(
         None,
-        'such as "split=3, exit=confidence:0.85, codec=affine8+zstd"; default: every branch at 0.9',
+        'such as "split=3, exit=confidence:0.85, codec=affine8+zstd"; auto: chosen here, again and again; default: '
+        "every branch at 0.9",
         metavar="PLAN",
+    )
+    orchestrator: str | None = setting(None, "who keeps it on the best plan", metavar="HOST:PORT")
+    name: str = setting("", "unique among the orchestrator's devices; default: the host's", metavar="NAME")
+    objective: str = setting(
+        "", "such as 'minimise=p95, drop=1%'; default: the orchestrator's, or the least latency", metavar="TEXT"
+    )
+    strategy: str = setting("steady:search", "by which it chooses while nobody steers it", metavar="NAME")
+    store: Path | None = setting(
+        None, "fetched bundles and profiles; default: $XDG_CACHE_HOME/offramp or ~/.cache/offramp", metavar="DIR"
+    )
+    profile: Path | None = setting(
+        None, "what `offramp profile` wrote on this board; default: measured once", metavar="FILE"
+    )
+    shadow: float = setting(
+        0.05, "share of the samples leaving at a branch that the whole network answers too; 0: none", metavar="SHARE"
     )
     source: str | None = setting(None, "where samples come from, see above", metavar="SOURCE")
     stream: str = setting("device", "name of the stream, in every result", metavar="NAME")
@@ -41,12 +69,13 @@ class DeviceSettings:
         None, "let local programs submit samples and plans: 127.0.0.1:PORT or unix:PATH", metavar="ADDRESS"
     )
     out: Path | None = setting(None, "write the results here instead of to standard output", metavar="FILE")
-    json: bool = setting(False, 'also write {"event": "ready"} and {"summary": …} as JSON lines')
+    json: bool = setting(False, 'also write {"event": …} and {"summary": …} as JSON lines')
+    telemetry: bool = setting(False, 'with --json, write {"event": "telemetry", …} once a second')
     logits: bool = setting(False, "write the logits of every answer too")
-    tls_ca: Path | None = setting(None, "speak TLS to the edge, and trust this authority (PEM)", metavar="FILE")
-    tls_cert: Path | None = setting(None, "show the edge this certificate (PEM)", metavar="FILE")
+    tls_ca: Path | None = setting(None, "speak TLS to both, and trust this authority (PEM)", metavar="FILE")
+    tls_cert: Path | None = setting(None, "show them this certificate (PEM)", metavar="FILE")
     tls_key: Path | None = setting(None, "its key (PEM)", metavar="FILE")
-    tls_name: str = setting("", "the name in the edge's certificate, when the address has another", metavar="NAME")
+    tls_name: str = setting("", "the name in their certificates, when the addresses have others", metavar="NAME")
 
     def __post_init__(self) -> None:
         if self.listens and (self.rate is not None or self.limit is not None):
@@ -61,12 +90,54 @@ class DeviceSettings:
             )
         if not 0 < self.deadline < float("inf"):
             raise SettingsError(f"deadline is {self.deadline:g} s; give a time such as 500ms")
+        if not 0 <= self.shadow <= 1:
+            raise SettingsError(f"shadow is {self.shadow:g}; give a share between 0 and 1, such as 0.05")
+        if self.telemetry and not (self.json and self.is_steered):
+            raise SettingsError(
+                "telemetry is written as JSON lines of a device that is steered; give --json, and "
+                "--orchestrator or --plan auto"
+            )
         if self.threads < 0:
             raise SettingsError(f"threads is {self.threads}; give a number of threads, or 0 for one per core")
         if not 1 <= self.slowdown < float("inf"):
             raise SettingsError(
                 f"slowdown is {self.slowdown:g}; a board can be emulated that is 1 or more times slower"
             )
+
+    @property
+    def is_auto(self) -> bool:
+        """It chooses its plan by itself, unless somebody else does."""
+        return self.plan == AUTO
+
+    @property
+    def is_steered(self) -> bool:
+        """Its plan changes with what is measured."""
+        return self.orchestrator is not None or self.is_auto
+
+    @property
+    def steering(self) -> Steering:
+        """How it is kept on its plan, where it is at all."""
+        from offramp_device.stock import default_store
+
+        return Steering(
+            orchestrator=self.orchestrator_address,
+            name=self.name or socket.gethostname(),
+            objective=self.objective,
+            strategy=self.strategy,
+            store=self.store or default_store(),
+            profile=self.profile,
+            shadow=self.shadow,
+            chooses=self.plan is None or self.is_auto,
+            waits=not self.is_auto,
+            own_edge=self.edge or "",
+            threads=self.threads,
+            slowdown=self.slowdown,
+            tls=self.tls,
+        )
+
+    @property
+    def orchestrator_address(self) -> Address | None:
+        return None if self.orchestrator is None else parse_address(self.orchestrator)
 
     @property
     def edge_address(self) -> Address | None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from offramp.clock import Clock
 from offramp.records import Answer, Answered, Result, Sample
 from offramp.units import Seconds
-from offramp_device.intake import Intake, Returned
+from offramp_device.intake import Intake, Returned, Spare
 from offramp_device.pipeline import Flight, Pipeline
 
 log = logging.getLogger(__name__)
@@ -29,18 +29,28 @@ Emit = Callable[[Result], None]
 class Worker:
     """`run` is a thread's whole work; `step` is one turn of it, for tests and replay."""
 
-    def __init__(self, pipeline: Pipeline, intake: Intake, clock: Clock, emit: Emit) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        intake: Intake,
+        clock: Clock,
+        emit: Emit,
+        arrived: Callable[[Seconds], None] = lambda _arrival: None,
+    ) -> None:
+        """`arrived` hears when each sample that waits for nobody was due."""
         self.entered = 0
         """Samples that came in, each of which gets a Result."""
         self._pipeline = pipeline
         self._intake = intake
         self._clock = clock
         self._emit = emit
+        self._arrived = arrived
         self._counting = threading.Lock()
 
     def arrive(self, sample: Sample) -> bool:
         """An arrival that waits for nobody; rejected, with False, when the queue is full."""
         self._count()
+        self._arrived(sample.arrival)
         if self._intake.offer(sample):
             return True
         full = f"the source queue is full ({self._intake.capacity} samples)"
@@ -57,7 +67,10 @@ class Worker:
         while (item := self._intake.take()) is not None:
             self.step(item)
 
-    def step(self, item: Sample | Returned | Callable[[], Sample]) -> None:
+    def step(self, item: Sample | Returned | Spare | Callable[[], Sample]) -> None:
+        if isinstance(item, Spare):
+            self._spend(item)
+            return
         if isinstance(item, Returned):
             self._emit(self._safely(item.flight.sample, lambda: self._pipeline.degrade(item.flight, item.reason)))
             self._intake.landed()
@@ -98,6 +111,12 @@ class Worker:
         except Exception as error:
             log.exception("sample %s/%d failed", sample.stream, sample.index)
             return self._rejected(sample, f"it failed: {type(error).__name__}: {error}")
+
+    def _spend(self, spare: Spare) -> None:
+        try:
+            spare.work()
+        except Exception:  # nobody waits for it
+            log.exception("spare work failed")
 
     def _count(self) -> None:
         with self._counting:  # arrivals come from several threads

@@ -1,0 +1,228 @@
+"""What the network takes on this board: timed once, quickly, and kept beside the bundles in the store.
+
+candidates ─► the segments and codecs that they run here ─► a few rounds of each ─► Profile ─► STORE/….profile.json
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Set
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.shelf import CANDIDATES
+from offramp.bundle.store import Bundle
+from offramp.clock import Clock
+from offramp.errors import BundleError
+from offramp.measure.profile import (
+    Cost,
+    Profile,
+    describe_host,
+    measure_profile,
+    read_profile,
+    segment_name,
+    write_profile,
+)
+from offramp.planning.candidates import Candidates, read_candidates
+from offramp.records import Array
+from offramp.runtime.board import effort_of
+
+
+class Board(Protocol):
+    """How this board runs, and where its profiles are."""
+
+    @property
+    def profile(self) -> Path | None: ...
+
+    @property
+    def store(self) -> Path: ...
+
+    @property
+    def threads(self) -> int: ...
+
+    @property
+    def slowdown(self) -> float: ...
+
+
+ROUNDS = 7
+"""Of each segment: enough for a median; what is learned while serving takes over from there."""
+OPEN_AT_ONCE = 8
+"""Sessions: one of ResNet-18 takes 60 MB, and a board has not many of them."""
+NOISE_SAMPLES = 4
+
+_Segment = tuple[int, int, bool]
+
+
+def board_profile(
+    bundle: Bundle,
+    candidates: Candidates,
+    store: Path,
+    clock: Clock,
+    *,
+    threads: int,
+    slowdown: float,
+    tell: Callable[[str], None],
+) -> Profile:
+    """The profile of this board with this bundle: the one that was kept, or a new one.
+
+    Raises:
+        BundleError: A segment cannot be loaded, or the profile cannot be kept.
+    """
+    place = store / f"{bundle.manifest.model_digest}.{_kind_of_board(threads, slowdown)}.profile.json"
+    if place.is_file():
+        try:
+            kept = read_profile(place)
+            if kept.model_digest == bundle.manifest.model_digest:
+                return kept
+        except BundleError as error:
+            tell(f"{error}; measuring again")
+    segments = needed_segments(candidates)
+    tell(f"timing {len(segments)} segments of {bundle.manifest.name} on this board, once; kept in {store}")
+    profile = _measure(bundle, candidates, segments, clock, threads, slowdown)
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        partial = place.with_suffix(".partial")
+        write_profile(profile, partial)
+        partial.replace(place)
+    except OSError as error:
+        raise BundleError(f"the profile cannot be kept in {store}: {error.strerror or error}") from error
+    return profile
+
+
+def find_profile(
+    bundle: Bundle, board: Board, clock: Clock, tell: Callable[[str], None]
+) -> tuple[Candidates | None, Profile | None]:
+    """What a bundle can be planned with on this board; nothing when it ships no candidates.
+
+    Raises:
+        BundleError: The profile that was given is none, or of another bundle; or none could be measured or kept.
+    """
+    if CANDIDATES not in bundle.manifest.files:
+        tell(f"{bundle.manifest.name} ships no {CANDIDATES}: nothing can be chosen from; plans have to be given")
+        return None, None
+    candidates = read_candidates(bundle)
+    if board.profile is None:
+        profile = board_profile(
+            bundle, candidates, board.store, clock, threads=board.threads, slowdown=board.slowdown, tell=tell
+        )
+        return candidates, profile
+    profile = read_profile(board.profile)
+    if profile.model_digest != bundle.manifest.model_digest:
+        raise BundleError(
+            f"{board.profile} is a profile of another bundle than {bundle.manifest.name!r}; "
+            "measure it with: offramp profile --bundle DIR --out FILE"
+        )
+    return candidates, profile
+
+
+def needed_segments(candidates: Candidates) -> Set[_Segment]:
+    """(start, stop, branch) of all that some candidate runs on the device."""
+    needed: set[_Segment] = set()
+    for item in candidates.candidates:
+        cuts = [0, *(cut for cut, _ in item.exit.thresholds)]
+        needed |= {(start, stop, True) for start, stop in pairwise(cuts)}
+        if cuts[-1] != item.split:
+            needed.add((cuts[-1], item.split, False))
+    return needed
+
+
+def completed(profile: Profile, manifest: Manifest) -> Profile:
+    """With every segment of the bundle: those that were not timed take their operations at the pace of the others."""
+    known = {spec: profile.segments.get(_name(spec)) for spec in _specs(manifest)}
+    timed = [(spec, cost) for spec, cost in known.items() if cost is not None]
+    operations = sum(_macs(manifest, spec) for spec, _ in timed)
+    seconds = sum(cost.expected for _, cost in timed)
+    pace = seconds / operations if operations else 0.0
+    segments = {
+        _name(spec): cost or Cost(median=pace * _macs(manifest, spec), p95=pace * _macs(manifest, spec))
+        for spec, cost in known.items()
+    }
+    return replace(profile, segments=segments)
+
+
+def _measure(
+    bundle: Bundle, candidates: Candidates, segments: Set[_Segment], clock: Clock, threads: int, slowdown: float
+) -> Profile:
+    from offramp.runtime.onnx_backend import OnnxRuntime  # takes 0.1 s to import, and nobody else here needs it
+
+    codecs: dict[int, list[str]] = {}
+    for item in candidates.candidates:
+        names = codecs.setdefault(item.split, [])
+        if item.codec != "none" and item.codec not in names:
+            names.append(item.codec)
+    samples = _samples(bundle)
+    found: Profile | None = None
+    for group in _groups(segments):
+        manifest = bundle.manifest
+        chosen = tuple(spec for spec in manifest.segments if (spec.start, spec.stop, spec.branch) in group)
+        reached = {0} | {spec.stop for spec in chosen}
+        part = measure_profile(
+            Bundle(bundle.path, replace(manifest, segments=chosen)),
+            OnnxRuntime(bundle, capacity=OPEN_AT_ONCE + 2),
+            samples,
+            {split: codecs.pop(split) for split in sorted(reached & set(codecs))},
+            threads=threads,
+            clock=clock,
+            rounds=ROUNDS,
+            effort=effort_of(threads) if slowdown > 1 else None,
+        )
+        found = part if found is None else _joined(found, part)
+    assert found is not None  # there is at least one group, if only of nothing
+    found = replace(found, host=describe_host())
+    return completed(found.slowed(slowdown) if slowdown > 1 else found, bundle.manifest)
+
+
+def _groups(segments: Set[_Segment]) -> Iterator[Set[_Segment]]:
+    """A few at a time, each group with what leads to its start."""
+    by_start: dict[int, list[_Segment]] = {}
+    for segment in sorted(segments):
+        by_start.setdefault(segment[0], []).append(segment)
+    if not by_start:
+        yield set()
+    for start, those in by_start.items():
+        way = {(0, start, True)} if start else set()
+        for first in range(0, len(those), OPEN_AT_ONCE):
+            yield way | set(those[first : first + OPEN_AT_ONCE])
+
+
+def _joined(one: Profile, other: Profile) -> Profile:
+    return replace(
+        one,
+        segments={**other.segments, **one.segments},
+        encode={**other.encode, **one.encode},
+        decode={**other.decode, **one.decode},
+    )
+
+
+def _samples(bundle: Bundle) -> Array:
+    """The bundle's own where it brings some: what a picture takes to encode depends on what it shows."""
+    try:
+        samples, _ = bundle.reference()
+    except BundleError:
+        spec = bundle.manifest.sample
+        noise = np.random.default_rng(0).integers(0, 256, (NOISE_SAMPLES, *spec.shape))
+        return noise.astype(spec.dtype)
+    return samples
+
+
+def _kind_of_board(threads: int, slowdown: float) -> str:
+    """A few letters that stand for this host, run like this."""
+    return hashlib.sha256(f"{describe_host()}|{threads}|{slowdown:g}".encode()).hexdigest()[:12]
+
+
+def _specs(manifest: Manifest) -> list[_Segment]:
+    return [(spec.start, spec.stop, spec.branch) for spec in manifest.segments]
+
+
+def _name(segment: _Segment) -> str:
+    start, stop, branch = segment
+    return segment_name(start, stop, branch=branch)
+
+
+def _macs(manifest: Manifest, segment: _Segment) -> int:
+    start, stop, branch = segment
+    asked = manifest.branch_at(stop) if branch else None
+    return sum(stage.macs for stage in manifest.stages[start:stop]) + (asked.macs if asked else 0)

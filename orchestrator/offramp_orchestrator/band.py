@@ -24,7 +24,7 @@ RATE, RATE_LEAST = 0.15, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Ranges of what a report says, and what has to stay exactly as it was."""
+    """Ranges of what a decision looked at, and what of it has to stay exactly as it was."""
 
     bandwidth_least: float
     bandwidth_most: float
@@ -36,8 +36,6 @@ class Band:
     rate_most: float
     caution: int
     changes: int
-    epoch: int
-    counter: int
 
     @classmethod
     def around(cls, report: DeviceReport) -> "Band":
@@ -58,22 +56,16 @@ class Band:
             rate_most=rate + spare_rate,
             caution=report.drift.caution if report.drift else 0,
             changes=link.changes if link else 0,
-            epoch=report.revision.epoch,
-            counter=report.revision.counter,
         )
 
     def holds(self, report: pb.DeviceReport) -> bool:
-        """Whether nothing moved far enough, and nothing is acknowledged, complained of or noticed."""
+        """Whether nothing that a decision looked at has moved far enough to decide again."""
         link = report.link  # all zeros when it is unset, which is a range of its own
         return (
             self.bandwidth_least <= link.bandwidth <= self.bandwidth_most
             and self.bound_least <= link.bandwidth_low <= self.bound_most
             and self.round_trip_least <= link.round_trip <= self.round_trip_most
             and self.rate_least <= report.rate <= self.rate_most
-            and report.counter == self.counter
-            and report.epoch == self.epoch
             and link.changes == self.changes
-            and not report.paces
-            and not report.trouble
-            and (not report.HasField("drift") or (report.drift.caution == self.caution and not report.drift.event))
+            and (report.drift.caution == self.caution if report.HasField("drift") else not self.caution)
         )

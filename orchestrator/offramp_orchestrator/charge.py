@@ -24,8 +24,8 @@ RESEND = Seconds(3.0)
 """An order that no report has acknowledged by then is said again."""
 BARRED = Seconds(60.0)
 """A plan that a device could not follow is not ordered again before that: whatever was in its way may be gone."""
-FIRST_REVIEW, LAST_REVIEW = Seconds(1.0), Seconds(64.0)
-"""A strategy that kept a plan for its dwell's sake is asked again, each time later, though nothing moved."""
+FIRST_REVIEW, LAST_REVIEW, LONGER = Seconds(1.0), Seconds(64.0), 8.0
+"""A strategy may have kept a plan for its dwell's sake alone: it is asked again though nothing moved, after ever longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +59,8 @@ class Charge:
         self.awaits = ""
         """Address of an edge that it uses, and that has not come back after a restart; nothing is ordered meanwhile."""
         self.last = last
+        self._seen = device.report.revision
+        """Of the plan in force, as the device last said."""
         self._sent_at = now
         self._band: Band | None = None
         self._review_at, self._patience = now, FIRST_REVIEW
@@ -71,10 +73,20 @@ class Charge:
     def unacknowledged(self) -> bool:
         return self.ordered is not None and not self.acknowledged
 
-    def is_quiet(self, report: pb.DeviceReport, now: Seconds) -> bool:
-        """Whether a report changes nothing: the look-up that nearly all of them end with."""
+    def is_settled(self, report: pb.DeviceReport, now: Seconds) -> bool:
+        """Whether there is nothing to decide: the look-up that nearly every report ends with."""
         band = self._band
         return band is not None and now < self._review_at and band.holds(report)
+
+    def is_old(self, report: pb.DeviceReport) -> bool:
+        """Whether it tells nothing beside its numbers: nothing is acknowledged, complained of, measured or noticed."""
+        return (
+            report.counter == self._seen.counter
+            and report.epoch == self._seen.epoch
+            and not report.paces
+            and not report.trouble
+            and not report.drift.event
+        )
 
     def reconsider(self) -> None:
         """With the next report, whatever it says."""
@@ -112,11 +124,10 @@ class Charge:
         choice, shelf = decision.choice, self.device.shelf
         said, told = (str(choice.plan), shelf.digest, decision.edge), self.ordered
         if told is not None and said == (told.plan, told.model_digest, told.edge):
-            self._patience = min(Seconds(2 * self._patience), LAST_REVIEW)
             self._review_at = Seconds(now + self._patience)
+            self._patience = min(Seconds(LONGER * self._patience), LAST_REVIEW)
             return None
-        self._patience = FIRST_REVIEW
-        self._review_at = Seconds(now + self._patience)
+        self._review_at, self._patience = Seconds(now + LAST_REVIEW), FIRST_REVIEW
         self.last = Revision(self.last.epoch, self.last.counter + 1)
         forecast = choice.forecast
         self.ordered = DeviceOrder(
@@ -136,6 +147,7 @@ class Charge:
 
     def acknowledge(self, report: DeviceReport) -> bool:
         """Whether this report is the first to say that the last order is followed."""
+        self._seen = report.revision
         if self.ordered is None or self.acknowledged or report.revision != self.ordered.revision:
             return False
         self.acknowledged = True

@@ -103,13 +103,14 @@ class Controller:
         charge = self._charges.get(name)
         if charge is None:
             return []
-        quiet = charge.is_quiet(message, now)
+        settled = charge.is_settled(message, now)
+        quiet = settled and charge.is_old(message)
         if quiet and not self.policy.telemetry:
             return []
         report = device_report_from_proto(message)
         if self.policy.telemetry:
             self._tell(news.telemetry(charge, report))
-        return [] if quiet else self._hear(charge, report, now)
+        return [] if quiet else self._hear(charge, report, settled, now)
 
     def device_left(self, name: str, why: str = "") -> None:
         charge = self._forget(name)
@@ -177,17 +178,20 @@ class Controller:
             self._assign(charge, edge if stays else self._least_loaded(charge))
         return concerned
 
-    def _hear(self, charge: Charge, report: DeviceReport, now: Seconds) -> Orders:
-        device = charge.device
-        paces = device.paces.with_news(report.paces) if report.paces else device.paces
-        charge.device = device = replace(device, report=report, paces=paces)
+    def _hear(self, charge: Charge, report: DeviceReport, settled: bool, now: Seconds) -> Orders:
+        before = charge.device
+        paces = before.paces.with_news(report.paces) if report.paces else before.paces
+        charge.device = device = replace(before, report=report, paces=paces)
         if charge.acknowledge(report):
-            assert charge.ordered is not None
+            assert charge.ordered is not None, "what is acknowledged was ordered"
             self._tell(news.acknowledged(device, charge.ordered))
-        if report.trouble and charge.complain(report.trouble, self._library, now):
+        complained = bool(report.trouble) and charge.complain(report.trouble, self._library, now)
+        if complained:
             self._tell(news.trouble(device, charge.ordered, report.trouble))
         if report.drift and report.drift.event:
             self._tell(news.drift(device))
+        if settled and not complained and paces.applied is before.paces.applied:
+            return []
         return self._order([charge], now)
 
     def _order(self, charges: Iterable[Charge], now: Seconds) -> Orders:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -98,12 +98,16 @@ class FakeController:
 
 @contextlib.asynccontextmanager
 async def a_controller(
-    controller: FakeController | None = None, *, address: str = "127.0.0.1:0", tls: ServerTls | None = None
+    controller: FakeController | None = None,
+    *,
+    address: str = "127.0.0.1:0",
+    tls: ServerTls | None = None,
+    beside: Sequence[grpc.GenericRpcHandler] = (),
 ) -> AsyncIterator[FakeController]:
-    """Listens until the block ends, and then is gone at once, as after a kill."""
+    """Listens, with what else is served `beside` it, until the block ends; then it is gone at once, as after a kill."""
     controller = controller or FakeController()
     server = grpc.aio.server(options=server_options())
-    server.add_generic_rpc_handlers((controller.handler(),))
+    server.add_generic_rpc_handlers((controller.handler(), *beside))
     controller.address = listen(server, parse_address(address, listen=True), tls)
     await server.start()
     try:

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from offramp.settings import add_flags, load
+from offramp.telemetry import EdgeReport
 from offramp_device.settings import DeviceSettings
 from offramp_edge_server.meter import PrometheusMeter
 from offramp_edge_server.settings import EdgeSettings
@@ -173,7 +174,7 @@ def test_what_compose_mounts_exists() -> None:
 
 
 def test_what_is_watched_is_measured() -> None:
-    meter = PrometheusMeter(lambda: 0)
+    meter = PrometheusMeter(lambda: 0, EdgeReport)
     measured = {f"{family.name}{suffix}" for family in meter.registry.collect() for suffix in SUFFIXES[family.type]}
     watched = [(MONITORING / name).read_text(encoding="utf-8") for name in ("grafana-edge.json", "alerts.yml")]
     assert set(re.findall(r"offramp_edge_\w+", "".join(watched))) <= measured

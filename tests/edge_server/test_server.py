@@ -140,6 +140,7 @@ async def test_metrics_count_what_happened(road: Road) -> None:
     assert lines['offramp_edge_refusals_total{reason="PayloadError"}'] == "1.0"
     assert lines["offramp_edge_streams"] == "1.0"
     assert lines["offramp_edge_queue_length"] == "0.0"
+    assert lines["offramp_edge_busy_ratio"] == lines["offramp_edge_price"] == "0.0"  # before the first beat
     for phase in ("queue", "decode", "compute"):
         assert lines[f'offramp_edge_phase_seconds_count{{bundle="tiny",phase="{phase}",split="2"}}'] == "3.0"
 

@@ -160,7 +160,7 @@ class ControlLink(Generic[H, R, O]):
         self._report_now()
         for outbox in self._outboxes.values():
             outbox.finish()
-        if talks := [self._talks[address] for address in self._outboxes]:
+        if talks := [self._talks[address] for address in self._outboxes if address in self._talks]:
             await asyncio.wait(talks, timeout=patience)
         await self.close()
 

@@ -39,8 +39,8 @@ def large(tiny_bundle: Bundle, tmp_path: Path) -> Bundle:
     return Bundle(root, write_manifest(root, tiny_bundle.manifest))
 
 
-class EnoughError(Exception):
-    """What a test raises to end a fetch half-way."""
+class EnoughError(InterruptedError):
+    """What a test raises to end a fetch half-way; an OSError, as what a disk says."""
 
 
 def stop_at(nbytes: int) -> Callable[[Bytes, Bytes], None]:
@@ -208,6 +208,13 @@ async def test_new_candidates_of_the_same_model_replace_the_old(large: Bundle, t
         found = await fetched(address, "tiny", tmp_path)
     assert found.manifest == renewed.manifest
     assert [request.file for request in service.fetches] == ["large.bin"]
+
+
+async def test_a_store_that_cannot_be_written_is_an_error_of_the_bundle(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file where the folder should be")
+    async with delivering(DeliveryService([tiny_bundle])) as address:
+        with pytest.raises(BundleError, match=r"cannot be kept in .*store: "):
+            await fetched(address, "tiny", tmp_path / "store")
 
 
 async def test_an_unknown_bundle_is_refused_with_those_there_are(tiny_bundle: Bundle, tmp_path: Path) -> None:

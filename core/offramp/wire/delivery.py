@@ -134,6 +134,7 @@ def fetch_bundle(
         progress: Hears how far it is.
 
     Raises:
+        InputError: A TLS file is not what it should be.
         UnknownBundleError: There, nobody holds it.
         LinkError: Nobody is there, or the link broke; the next fetch goes on from here.
         WireError: What came is not what was asked for.
@@ -166,15 +167,18 @@ def fetch_bundle(
                 _write(place / MANIFEST, raw)
                 return open_bundle(place, part=part is not None)
         except OSError as error:
-            if isinstance(error, LinkError):  # a ConnectionError too
+            if error.errno is None:  # not the system's: a lost link, an OSError too, or whatever progress raised
+                error.errno is None
+            ):  # not the system's: a lost link, which is an OSError too, or whatever progress raised
                 raise
             raise BundleError(f"the bundle cannot be kept in {store}: {error.strerror or error}") from error
 
 
 def _fetch_manifest(channel: grpc.Channel, address: Address, asked: str) -> tuple[bytes, Manifest]:
     request = pb.ManifestRequest(bundle=asked).SerializeToString()
+    ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{SERVICE}/Manifest")
     try:
-        answer = channel.unary_unary(f"/{SERVICE}/Manifest")(request, timeout=TURN)
+        answer = ask(request, timeout=TURN)
     except grpc.RpcError as error:
         raise status.from_rpc(error) from error
     raw = _parse(pb.ManifestReply, answer).manifest
@@ -250,7 +254,8 @@ def _fetch_on(
     """
     begun, nbytes = file.tell(), manifest.files[name].nbytes
     request = pb.FetchRequest(model_digest=manifest.model_digest, file=name, offset=begun).SerializeToString()
-    call = channel.unary_stream(f"/{SERVICE}/Fetch")(request, timeout=TURN)
+    ask: grpc.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(f"/{SERVICE}/Fetch")
+    call = ask(request, timeout=TURN)
     try:
         for answer in call:
             data = _parse(pb.Chunk, answer).data

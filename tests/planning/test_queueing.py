@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offramp.planning.queueing import FULL, waiting
+from offramp.planning.queueing import FULL, irregularity, waiting
 
 LONG = 200_000
 
@@ -18,7 +18,8 @@ def simulated(gaps_N: np.ndarray, service_N: np.ndarray) -> float:
 
 def predicted(rate: float, service_N: np.ndarray, arrival_variation: float) -> float:
     mean, variation = service_N.mean(), service_N.var() / service_N.mean() ** 2
-    return float(waiting(rate, np.array([mean]), np.array([variation]), arrival_variation, overload=np.inf)[0])
+    irregular = irregularity(arrival_variation, np.array([variation]))
+    return float(waiting(np.array([rate * mean]), np.array([mean]), irregular, overload=np.inf)[0])
 
 
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.85])
@@ -40,6 +41,7 @@ def test_frames_in_step_wait_less(load: float) -> None:
 
 @given(rate=st.floats(0.0, 100.0), service=st.floats(0.0, 0.1), variation=st.floats(0.0, 3.0))
 def test_a_wait_is_finite_until_the_resource_is_overloaded(rate: float, service: float, variation: float) -> None:
-    found = waiting(rate, np.array([service]), np.array([variation]), 0.0, overload=np.inf)[0]
+    irregular = irregularity(0.0, np.array([variation]))
+    found = waiting(np.array([rate * service]), np.array([service]), irregular, overload=np.inf)[0]
     assert found >= 0
     assert np.isinf(found) == (rate * service >= FULL)

@@ -22,6 +22,7 @@ def a_candidate(
     reach: tuple[float, ...] = (),
     offload: float = 1.0,
     payload: float = 1000.0,
+    payload_p95: float | None = None,
     loss_high: float = 0.005,
     agreement: float = 0.95,
 ) -> Candidate:
@@ -36,7 +37,7 @@ def a_candidate(
         reach=reach,
         offload=offload,
         payload_mean=payload,
-        payload_p95=payload,
+        payload_p95=payload if payload_p95 is None else payload_p95,
     )
 
 

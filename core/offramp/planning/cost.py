@@ -86,13 +86,13 @@ class CostModel:
     def latency(self, situation: Situation, deadline: Seconds = DEFAULT_OBJECTIVE.deadline) -> Floats:
         """[C] mean seconds from arrival to Result; infinite where infeasible."""
         journey = Journey(self.roads, self.times, situation, deadline)
-        return np.where(journey.feasible_C, journey.mean_C, inf)
+        return journey.latency()
 
     def costs(self, situation: Situation, objective: Objective = DEFAULT_OBJECTIVE) -> Costs:
         """Everything that the objective asks, of every candidate."""
         journey = Journey(self.roads, self.times, situation, objective.deadline)
         return Costs(
-            mean_C=np.where(journey.feasible_C, journey.mean_C, inf),
+            mean_C=journey.latency(),
             feasible_C=journey.feasible_C,
             wire_bytes_C=journey.wire_bytes_C,
             edge_seconds_C=journey.edge_seconds_C,

@@ -38,9 +38,13 @@ class _Crossing:
 
     weight: float
     transmit_C: Floats
-    wait_C: Floats
+    wait_C: Floats | None
+    """None where nobody waits."""
     spent_C: Floats
     """Both together, but for what comes after the deadline."""
+
+    def wait(self) -> Floats:
+        return np.zeros(len(self.transmit_C)) if self.wait_C is None else self.wait_C
 
 
 class Journey:
@@ -49,29 +53,21 @@ class Journey:
     def __init__(self, roads: Roads, times: Times, situation: Situation, deadline: float) -> None:
         self._roads, self._times, self._now, self._deadline = roads, times, situation, deadline
         slow = situation.device_slow
-        service_C = times.service_C * slow
-        self._device_wait_C = self._wait_for_device(service_C)
-        self._head_C = times.head_C + times.encode_C
-        self._head_C *= slow
+        load_C = times.service_C * (slow * situation.rate)
+        self._device_wait_C = self._wait_for_device(load_C)
+        self._head_C = times.busy_C * slow
         self._head_C += self._device_wait_C
         """From the arrival to the uplink."""
         # From the uplink's end to the answer: the same for all, and the edge's work.
         self._travel = situation.round_trip + situation.edge_wait
         self._edge_C = times.edge_C * situation.edge_slow
-        room_C = deadline - self._travel - self._head_C
+        room_C = (deadline - self._travel) - self._head_C
         room_C -= self._edge_C
         self._room_C: Floats = np.maximum(room_C, 0.0, out=room_C)
         """What the uplink may take, so that the answer is here by the deadline."""
         self._crossings = self._cross()
-        likely = self._crossings[0]
-        feasible_C = likely.transmit_C + likely.wait_C <= self._room_C
-        feasible_C &= situation.rate * roads.sent_C * likely.transmit_C < FULL
-        feasible_C |= roads.sent_C == 0.0
-        feasible_C &= situation.rate * service_C < FULL
-        if situation.caution:
-            feasible_C &= roads.step_C >= situation.caution
-        self.feasible_C: NDArray[np.bool_] = feasible_C
-        away_C = self._travel + self._edge_C
+        self.feasible_C: NDArray[np.bool_] = self._feasible(load_C)
+        away_C = self._edge_C + self._travel
         for crossing in self._crossings:
             away_C += crossing.weight * crossing.spent_C
         self._away_C: Floats = away_C
@@ -82,15 +78,19 @@ class Journey:
         mean_C += self._device_wait_C
         mean_C += times.device_C * slow
         self.mean_C: Floats = mean_C
-        self.wire_bytes_C: Floats = roads.sent_C * roads.bits_C / 8.0
+        self.wire_bytes_C: Floats = roads.wire_bytes_C
         self.edge_seconds_C: Floats = roads.sent_C * self._edge_C
+
+    def latency(self) -> Floats:
+        """The mean, infinite where infeasible."""
+        return np.where(self.feasible_C, self.mean_C, np.inf)
 
     def p95(self) -> Floats:
         """Whoever stays to the split takes longest, so it is a quantile of these, unless hardly anybody stays."""
         roads, times, now = self._roads, self._times, self._now
         away_C = self._away_C * roads.goes_C
         stay_C = self._head_C + away_C
-        stay_C += roads.sigmas_C.clip(-10.0) * np.sqrt(self._variance(uncertain=True))
+        stay_C += roads.sigmas_C * np.sqrt(self._variance(uncertain=True))
         answered_at_C = np.where(roads.goes_C > 0, np.maximum(self._deadline, self._head_C), np.inf)
         early_C = times.early_C * now.device_slow + self._device_wait_C
         p95_C: Floats = np.maximum(np.minimum(stay_C, answered_at_C), early_C)
@@ -103,7 +103,7 @@ class Journey:
         hits_C: Floats = (roads.leave_CE * (left_CE <= self._deadline)).sum(axis=1)
         deviation_C = np.sqrt(self._variance(uncertain=False))
         for crossing in self._crossings:
-            away_C = crossing.transmit_C + crossing.wait_C + self._edge_C + self._travel
+            away_C = crossing.transmit_C + crossing.wait() + self._edge_C + self._travel
             late_C = (self._deadline - self._head_C - away_C * roads.goes_C) / deviation_C
             hits_C += crossing.weight * roads.end_C * _below(late_C)
         return hits_C
@@ -135,13 +135,31 @@ class Journey:
             tail=sent * float(times.edge_C[0] - times.decode_C[0]) * now.edge_slow,
         )
 
-    def _wait_for_device(self, service_C: Floats) -> Floats:
+    def _wait_for_device(self, load_C: Floats) -> Floats:
         now, times = self._now, self._times
-        arrival = 0.0 if now.regular else 1.0
-        wait_C = waiting(now.rate, service_C, times.service_variation_C, arrival, overload=self._deadline)
-        if now.regular:  # nobody waits where each is done before the next comes
-            wait_C *= times.longest_C > 1.0 / (max(now.rate, SHARPEST) * now.device_slow)
+        wait_C = np.zeros(len(load_C))
+        if now.rate == 0.0:
+            return wait_C
+        if not now.regular:
+            return waiting(load_C, times.service_C * now.device_slow, times.at_random, overload=self._deadline)
+        pace = now.rate * now.device_slow
+        if times.longest * pace > 1.0:  # else nobody waits: each is done before the next comes
+            late = np.flatnonzero(times.longest_C * pace > 1.0)
+            service_C = times.service_C[late] * now.device_slow
+            wait_C[late] = waiting(load_C[late], service_C, times.in_step.at(late), overload=self._deadline)
         return wait_C
+
+    def _feasible(self, load_C: Floats) -> NDArray[np.bool_]:
+        roads, now, likely = self._roads, self._now, self._crossings[0]
+        spent_C = likely.transmit_C if likely.wait_C is None else likely.transmit_C + likely.wait_C
+        feasible_C = spent_C <= self._room_C
+        if likely.wait_C is not None:
+            feasible_C &= now.rate * roads.sent_C * likely.transmit_C < FULL
+        feasible_C |= roads.silent_C
+        feasible_C &= load_C < FULL
+        if now.caution:
+            feasible_C &= roads.step_C >= now.caution
+        return np.asarray(feasible_C)
 
     def _cross(self) -> list[_Crossing]:
         """The link as it is believed to be, and, where it is uncertain, a slow and a fast one."""
@@ -154,22 +172,26 @@ class Journey:
 
     def _cross_at(self, bit: float, weight: float) -> _Crossing:
         transmit_C = self._roads.bits_C * bit
-        wait_C = self._wait_for_uplink(transmit_C)
-        return _Crossing(weight, transmit_C, wait_C, np.minimum(transmit_C + wait_C, self._room_C))
+        wait_C = self._wait_for_uplink(transmit_C, bit)
+        spent_C = np.minimum(transmit_C if wait_C is None else transmit_C + wait_C, self._room_C)
+        return _Crossing(weight, transmit_C, wait_C, spent_C)
 
-    def _wait_for_uplink(self, transmit_C: Floats) -> Floats:
+    def _wait_for_uplink(self, transmit_C: Floats, bit: float) -> Floats | None:
         roads, now = self._roads, self._now
-        wait_C = np.zeros(len(transmit_C))
+        if now.rate == 0.0:
+            return None
+        if not now.regular:
+            return waiting(now.rate * roads.sent_C * transmit_C, transmit_C, roads.at_random, overload=self._deadline)
         # Frames come in step from the device too: nobody waits where each is through before the next may come.
-        at_once = 1.0 / now.rate if now.regular and now.rate else 0.0
-        queued = np.flatnonzero(transmit_C > at_once) if now.rate else np.empty(0, dtype=np.intp)
-        if queued.size:
-            sent = roads.sent_C[queued]
-            # Of frames in step, each may be missing: their gaps vary by the share that is.
-            arrival = 1.0 - sent if now.regular else 1.0
-            wait_C[queued] = waiting(
-                now.rate * sent, transmit_C[queued], roads.bits_variation_C[queued], arrival, overload=self._deadline
-            )
+        step = 1.0 / now.rate
+        if roads.most_bits * bit <= FULL * step:
+            return None
+        wait_C = np.where(transmit_C > step, self._deadline, 0.0)
+        load_C = roads.sent_C * transmit_C
+        load_C *= now.rate
+        late = np.flatnonzero((transmit_C > step) & (load_C < FULL))
+        transmit_C = transmit_C[late]
+        wait_C[late] = waiting(load_C[late], transmit_C, roads.in_step.at(late), overload=self._deadline)
         return wait_C
 
     def _transmitting(self, crossing: _Crossing) -> Floats:
@@ -178,7 +200,7 @@ class Journey:
     def _variance(self, *, uncertain: bool) -> Floats:
         """Of the latency of those who stay; with that of the link's mean, or without."""
         roads, times, now = self._roads, self._times, self._now
-        waits_C = sum(one.weight * one.wait_C**2 for one in self._crossings)
+        waits_C = sum(one.weight * one.wait() ** 2 for one in self._crossings)
         variance_C = (roads.bits_deviation_C * _bit(now.bandwidth)) ** 2 + waits_C + now.round_trip_deviation**2
         if uncertain:
             spent_C = self._away_C - self._travel - self._edge_C

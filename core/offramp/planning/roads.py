@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import NormalDist
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from offramp.measure.profile import NOTHING, Cost, Profile
 from offramp.plan import ExitRule
 from offramp.planning.candidates import Candidate, Candidates
+from offramp.planning.queueing import Irregularity, irregularity
 from offramp.planning.rules import step_of
 from offramp.wire.framing import request_wire_bytes
 
@@ -53,14 +54,19 @@ class Roads:
         self.goes_C = np.array([float(item.codec != "none" and item.offload > 0) for item in items])
         """1 where whoever stays to the split is sent from there."""
         self.sent_C = self.end_C * self.goes_C
+        self.silent_C = self.sent_C == 0.0
         self.bits_C = np.array([8.0 * request_wire_bytes(round(item.payload_mean)) for item in items]) * self.goes_C
+        self.wire_bytes_C = self.sent_C * self.bits_C / 8.0
+        """Of an average sample."""
         spread_C = np.array([8.0 * (item.payload_p95 - item.payload_mean) for item in items]) * self.goes_C
         self.bits_deviation_C = np.maximum(spread_C, 0.0) / SIGMAS_OF_P95
-        self.bits_variation_C = np.divide(
-            self.bits_deviation_C, self.bits_C, out=np.zeros(len(items)), where=self.bits_C > 0
+        variation_C = (
+            np.divide(self.bits_deviation_C, self.bits_C, out=np.zeros(len(items)), where=self.bits_C > 0) ** 2
         )
-        self.bits_variation_C **= 2
-        """Squared coefficient of variation."""
+        # Of frames in step each may be missing: the gaps between those that are sent vary by the share that is.
+        self.in_step = irregularity(1.0 - self.sent_C, variation_C)
+        self.at_random = irregularity(1.0, variation_C)
+        self.most_bits = float(self.bits_C.max(initial=0.0))
         self.sigmas_C = np.array([_sigmas(item.offload) for item in items])
         """Of those who stay to the split: how far from their mean the p95 of all samples lies."""
         self._segments, segment_N = _numbered([one for item in items for one in _segments(item, exits)])
@@ -94,8 +100,11 @@ class Roads:
             device_C=service_C - self.end_C * encode_C,
             encode_C=encode_C,
             service_C=service_C,
-            service_variation_C=np.maximum(variation_C, 0.0),
+            in_step=irregularity(0.0, np.maximum(variation_C, 0.0)),
+            at_random=irregularity(1.0, np.maximum(variation_C, 0.0)),
             longest_C=longest_C,
+            longest=float(longest_C.max(initial=0.0)),
+            busy_C=busy_C,
             early_C=_early(self.leave_CE, exit_CE),
             edge_C=decode_C + tail_C,
             decode_C=decode_C,
@@ -105,7 +114,7 @@ class Roads:
         """The same for one candidate alone; it can no longer be timed, nor look for plans."""
         one = Roads.__new__(Roads)
         for name, value in vars(self).items():
-            setattr(one, name, value[place : place + 1] if name.endswith(("_C", "_CE")) else value)
+            setattr(one, name, _only(value, place))
         return one
 
 
@@ -124,10 +133,15 @@ class Times:
     """Of a sample that is sent; so are all below that are at the edge."""
     service_C: Floats
     """What the device is busy with one sample, on average, encoding included."""
-    service_variation_C: Floats
-    """Squared coefficient of variation."""
+    busy_C: Floats
+    """What the device is busy with a sample that is sent."""
+    in_step: Irregularity
+    """Of waiting for the device, by frames in step."""
+    at_random: Irregularity
     longest_C: Floats
     """What the device is busy with the sample that takes longest."""
+    longest: float
+    """Over all candidates."""
     early_C: Floats
     """To the exit by which 95 of 100 samples have left, where there is one; else to the last exit."""
     edge_C: Floats
@@ -135,7 +149,13 @@ class Times:
     decode_C: Floats
 
     def only(self, place: int) -> "Times":
-        return Times(**{name: getattr(self, name)[place : place + 1] for name in self.__slots__})
+        return Times(**{name: _only(getattr(self, name), place) for name in self.__slots__})
+
+
+def _only(value: Any, place: int) -> Any:
+    if isinstance(value, np.ndarray):
+        return value[place : place + 1]
+    return value.at(np.array([place])) if isinstance(value, Irregularity) else value
 
 
 def key(split: int, rule: ExitRule, codec: str) -> tuple[int, ExitRule, str]:

@@ -35,7 +35,7 @@ ALARM = 4.0
 labels are after a drop than before. Simulated, docs/measuring.md."""
 SUSPICION = 0.15
 """The same as a share of an alarm, from which on more samples are shadowed."""
-SLACK = 0.03
+SLACK = 0.05
 """What the lower bound of the agreement may lack of the promise where caution is relaxed: without it, only a branch
 that is better than promised would ever be trusted again."""
 WINDOW = 2_400

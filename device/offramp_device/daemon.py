@@ -212,7 +212,7 @@ class Daemon:
         from offramp_device.control import Control
         from offramp_device.timing import find_profile
 
-        configure_threads(steering.threads)
+        configure_threads(self._settings.threads)
         candidates, profile = find_profile(bundle, steering, SystemClock(), self._progress.tell)
         if candidates is None and steering.orchestrator is None:
             raise InputError(f"{bundle.manifest.name} ships no candidates to choose from; give a plan")

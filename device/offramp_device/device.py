@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +24,11 @@ from offramp_device.farewell import Farewell
 from offramp_device.pipeline import Pipeline
 from offramp_device.route import Leg
 from offramp_device.sources import fit_sample
+from offramp_device.steering import AUTO
 from offramp_device.uplink import LostUplink, Uplink
+
+if TYPE_CHECKING:
+    from offramp_device.control import Control
 
 PATIENCE = Seconds(1.0)
 """How long the edge is waited for when a plan is opened; after that the device begins alone."""
@@ -61,6 +66,7 @@ class Device:
         self.pipeline = Pipeline(route, uplink, self.clock, deadline=deadline, keep_logits=keep_logits)
         self._adopting = threading.Lock()
         self._numbers = count()
+        self._control: Control | None = None
 
     @classmethod
     def open(
@@ -69,6 +75,10 @@ class Device:
         *,
         edge: str | Uplink | None = None,
         plan: str | None = None,
+        orchestrator: str | None = None,
+        name: str = "",
+        objective: str = "",
+        store: str | Path | None = None,
         deadline: Seconds = Seconds(1.0),
         threads: int | None = None,
         slowdown: float = 1.0,
@@ -82,6 +92,11 @@ class Device:
             bundle: A folder that `offramp build` wrote.
             edge: HOST:PORT or unix:PATH in plain text, or any uplink (which the device will close); None is no edge.
             plan: Such as `split=3, exit=confidence:0.85, codec=affine8+zstd`; by default every branch is asked at 0.9.
+                `auto`: chosen here, again and again, by what was measured.
+            orchestrator: HOST:PORT of who keeps it on the best plan, and assigns an edge when none is given.
+            name: Unique among the orchestrator's devices; by default the host's.
+            objective: Such as `minimise=p95, drop=1%`.
+            store: Folder of fetched bundles and of this board's profiles, by default in the user's cache.
             deadline: No answer comes later than this after its sample.
             threads: Of a model call, 0 for one per core; None leaves the process's pool as it is.
             slowdown: Emulate a board that many times slower.
@@ -94,6 +109,24 @@ class Device:
             PlanError: The bundle cannot follow the plan.
             InputError: The edge's address is none.
         """
+        if orchestrator is not None or plan == AUTO:
+            from offramp_device.steered import open_steered
+
+            return open_steered(
+                bundle,
+                edge=edge,
+                plan=plan,
+                orchestrator=orchestrator,
+                name=name,
+                objective=objective,
+                store=store,
+                deadline=deadline,
+                threads=threads,
+                slowdown=slowdown,
+                keep_logits=keep_logits,
+                max_unanswered=max_unanswered,
+                tell=tell,
+            )
         uplink = _open_uplink(edge, max_unanswered, tell)
         try:
             opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
@@ -132,7 +165,14 @@ class Device:
         arrival = self.clock.now()
         fitted = fit_sample(np.asarray(data), self.manifest.sample)
         sample = Sample(stream=stream, index=next(self._numbers), data=fitted, arrival=arrival, truth=truth)
-        return self.pipeline.infer(sample)
+        result = self.pipeline.infer(sample)
+        if self._control is not None:
+            self._control.note(result)
+        return result
+
+    def steer_by(self, control: "Control") -> None:
+        """Let it keep the device on its plan until the device closes."""
+        self._control = control.__enter__()
 
     def adopt(
         self,
@@ -188,6 +228,9 @@ class Device:
 
     def close(self) -> None:
         """End the session with the edge; what is away is answered on the device first."""
+        if self._control is not None:
+            self._control.__exit__()
+            self._control = None
         self._farewell.close()
         self.pipeline.uplink.close()
         self._engine.close()

@@ -10,14 +10,10 @@ from offramp.settings import setting
 from offramp.units import Bytes, Seconds
 from offramp.wire.address import Address, parse_address
 from offramp_device.admission import MAX_UNANSWERED
-from offramp_device.steering import Steering
+from offramp_device.steering import AUTO, Steering
 
 if TYPE_CHECKING:
     from offramp.wire.tls import ClientTls
-
-
-AUTO = "auto"
-"""The plan that is none: choose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,9 @@ from offramp.wire.address import Address
 if TYPE_CHECKING:
     from offramp.wire.tls import ClientTls
 
+AUTO = "auto"
+"""The plan that is none: choose."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steering:
@@ -33,7 +36,8 @@ class Steering:
     """Not at once, but when the orchestrator was not reached for a while."""
     own_edge: str = ""
     """Address of the edge that it was given, and leaves for no order."""
-    threads: int = 0
+    threads: int | None = 0
+    """Of a model call, 0 for one per core; None leaves the pool of the process as it is."""
     slowdown: float = 1.0
     tls: "ClientTls | None" = None
     """Of orchestrator and edges alike."""

@@ -41,7 +41,7 @@ class Board(Protocol):
     def store(self) -> Path: ...
 
     @property
-    def threads(self) -> int: ...
+    def threads(self) -> int | None: ...
 
     @property
     def slowdown(self) -> float: ...
@@ -62,7 +62,7 @@ def board_profile(
     store: Path,
     clock: Clock,
     *,
-    threads: int,
+    threads: int | None,
     slowdown: float,
     tell: Callable[[str], None],
 ) -> Profile:
@@ -144,7 +144,7 @@ def completed(profile: Profile, manifest: Manifest) -> Profile:
 
 
 def _measure(
-    bundle: Bundle, candidates: Candidates, segments: Set[_Segment], clock: Clock, threads: int, slowdown: float
+    bundle: Bundle, candidates: Candidates, segments: Set[_Segment], clock: Clock, threads: int | None, slowdown: float
 ) -> Profile:
     from offramp.runtime.onnx_backend import OnnxRuntime  # takes 0.1 s to import, and nobody else here needs it
 
@@ -164,10 +164,10 @@ def _measure(
             OnnxRuntime(bundle, capacity=OPEN_AT_ONCE + 2),
             samples,
             {split: codecs.pop(split) for split in sorted(reached & set(codecs))},
-            threads=threads,
+            threads=threads or 0,
             clock=clock,
             rounds=ROUNDS,
-            effort=effort_of(threads) if slowdown > 1 else None,
+            effort=effort_of(threads) if slowdown > 1 and threads is not None else None,
         )
         found = part if found is None else _joined(found, part)
     assert found is not None  # there is at least one group, if only of nothing
@@ -208,7 +208,7 @@ def _samples(bundle: Bundle) -> Array:
     return samples
 
 
-def _kind_of_board(threads: int, slowdown: float) -> str:
+def _kind_of_board(threads: int | None, slowdown: float) -> str:
     """A few letters that stand for this host, run like this."""
     return hashlib.sha256(f"{describe_host()}|{threads}|{slowdown:g}".encode()).hexdigest()[:12]
 

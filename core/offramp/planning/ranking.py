@@ -35,6 +35,8 @@ class Best:
     """Candidates that hold all that could be held, this one included."""
     given_up: str
     """What nobody can hold, for people; empty when everything is held."""
+    score: float
+    """What is made small, dearer by what the time at the edge is charged with; infinite where it cannot keep up."""
 
 
 class Ranking:
@@ -65,9 +67,10 @@ class Ranking:
             return _cheapest(_least(self._missing_C, keeps_up_C), score_C, given_up=_accuracy(wanted))
         if situation.rate > 0:
             alone = self.best(replace(situation, rate=0.0), among_C)
-            return replace(alone, given_up=f"keeping up with {situation.rate:g} samples a second")
+            return replace(alone, given_up=f"keeping up with {situation.rate:g} samples a second", score=np.inf)
         everybody_C = np.ones(len(score_C), dtype=np.bool_) if among_C is None else among_C
-        return _cheapest(everybody_C, costs.wire_bytes_C, given_up="an answer of the edge in time")
+        lightest = _cheapest(everybody_C, costs.wire_bytes_C, given_up="an answer of the edge in time")
+        return replace(lightest, score=np.inf)
 
     def score(self, costs: Costs, situation: Situation) -> Floats:
         """[C] what is made small: the goal, dearer by what the time at the edge is charged with."""
@@ -129,7 +132,7 @@ def _least(miss_C: Floats, among_C: Mask) -> Mask:
 
 def _cheapest(among_C: Mask, score_C: Floats, given_up: str = "") -> Best:
     place = int(np.where(among_C, score_C, np.inf).argmin())
-    return Best(place=place, rivals=int(np.count_nonzero(among_C)), given_up=given_up)
+    return Best(place=place, rivals=int(np.count_nonzero(among_C)), given_up=given_up, score=float(score_C[place]))
 
 
 def _budgets(objective: Objective) -> str:

@@ -9,7 +9,6 @@ from offramp.clock import SystemClock
 from offramp.errors import BundleError
 from offramp.measure.profile import Profile, read_profile, write_profile
 from offramp.plan import ExitRule
-from offramp.planning.candidates import Candidates
 from offramp.units import Seconds
 from offramp_device.steering import Steering
 from offramp_device.timing import board_profile, completed, find_profile, needed_segments
@@ -32,10 +31,8 @@ class Hurried(SystemClock):
     def sleep(self, duration: Seconds) -> None: ...
 
 
-def timed(bundle: Bundle, store: Path, candidates: Candidates = CANDIDATES, slowdown: float = 1.0) -> Profile:
-    told: list[str] = []
-    profile = board_profile(bundle, candidates, store, Hurried(), threads=0, slowdown=slowdown, tell=told.append)
-    return profile
+def timed(bundle: Bundle, store: Path, slowdown: float = 1.0) -> Profile:
+    return board_profile(bundle, CANDIDATES, store, Hurried(), threads=0, slowdown=slowdown, tell=lambda _message: None)
 
 
 def test_only_segments_that_a_candidate_runs_on_the_device_are_needed() -> None:

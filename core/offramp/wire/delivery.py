@@ -168,8 +168,6 @@ def fetch_bundle(
                 return open_bundle(place, part=part is not None)
         except OSError as error:
             if error.errno is None:  # not the system's: a lost link, an OSError too, or whatever progress raised
-                error.errno is None
-            ):  # not the system's: a lost link, which is an OSError too, or whatever progress raised
                 raise
             raise BundleError(f"the bundle cannot be kept in {store}: {error.strerror or error}") from error
 

@@ -3,7 +3,6 @@
 Fixed            one plan, for ever
 Strategic        a strategy of the catalogue, asked again and again with what the device itself has seen
 Foreseeing       the same strategy with the truth about the next period: for comparison only
-Scheduled        a list of plans, one for each period: for comparison only
 """
 
 from collections.abc import Sequence
@@ -24,8 +23,6 @@ PERIOD = Seconds(1.0)
 FIRST_ROUND_TRIP = Seconds(0.05)
 """Assumed until something was heard."""
 LOST_BANDWIDTH = BitsPerSecond(0.0)
-ROUNDING = 1e-6
-"""Of a period: multiples of it are not exact."""
 NEWEST = 0.3
 """Weight of the newest period in the average wait at the edge."""
 
@@ -141,19 +138,5 @@ class Foreseeing:
             regular=self._regular,
         )
         return self._strategy.choose(situation)
-
-    def learn(self, results: Sequence[Result]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scheduled:
-    """Follows `plans[i]` in the i-th period, the last one for ever."""
-
-    plans: Sequence[Plan]
-    period: Seconds = PERIOD
-
-    def choose(self, seen: Seen) -> Choice:
-        number = min(int(seen.now / self.period + ROUNDING), len(self.plans) - 1)
-        return Choice(plan=self.plans[number], forecast=None, why="scheduled")
 
     def learn(self, results: Sequence[Result]) -> None: ...

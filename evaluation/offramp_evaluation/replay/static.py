@@ -44,6 +44,20 @@ class Static:
     """Nothing would have been refused or late, and no queue at the edge would have formed a batch."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Walk:
+    """What N samples do on the device, whatever the link is like."""
+
+    plan: Plan
+    arrival_N: Floats
+    done_N: Floats
+    """When the device has done with each: answered, or encoded."""
+    label_N: NDArray[np.int64]
+    exit_N: NDArray[np.int64]
+    sent_N: NDArray[np.bool_]
+    wire_N: NDArray[np.int64]
+
+
 class StaticReplay:
     """A tape, two hosts and a deadline, asked about many plans, links and arrivals."""
 
@@ -56,6 +70,10 @@ class StaticReplay:
 
     def run(self, plan: Plan, rows: NDArray[np.intp], arrivals: Floats, up: Trace, down: Trace) -> Static:
         """Follow samples (rows of the tape) that arrive at `arrivals` [N], never falling."""
+        return self.finish(self.walk(plan, rows, arrivals), Integral(up), Integral(down))
+
+    def walk(self, plan: Plan, rows: NDArray[np.intp], arrivals: Floats) -> Walk:
+        """What happens on the device, over whatever link."""
         left_at_N, service_N, label_N = self._on_device(plan, rows)
         sent_N = (left_at_N < 0) & (plan.codec != "none")
         wire_N = np.zeros(len(rows), dtype=np.int64)
@@ -63,15 +81,32 @@ class StaticReplay:
             sizes = self._tape.payload_bytes(plan.split, plan.codec)[rows[sent_N]].astype(np.int64)
             wire_N[sent_N] = _wire_bytes(sizes + REQUEST_FIELDS)
             label_N[sent_N] = self._tape.answer(plan.split, plan.codec).label_N[rows[sent_N]]
-        done_N = lindley(arrivals, service_N)
-        exact = bool(np.all(done_N - arrivals <= self._deadline))
+        return Walk(
+            plan=plan,
+            arrival_N=arrivals,
+            done_N=lindley(arrivals, service_N),
+            label_N=label_N,
+            exit_N=np.where(left_at_N >= 0, left_at_N, self._manifest.end),
+            sent_N=sent_N,
+            wire_N=wire_N,
+        )
+
+    def finish(self, walk: Walk, up: Integral, down: Integral) -> Static:
+        """The same samples over one link."""
+        done_N, sent_N, arrival_N = walk.done_N, walk.sent_N, walk.arrival_N
+        exact = bool(np.all(done_N - arrival_N <= self._deadline))
         if sent_N.any():
-            done_N[sent_N], exact_away = self._away(plan, done_N[sent_N], wire_N[sent_N], up, down)
-            latest_N = arrivals[sent_N] + self._deadline - MARGIN
-            exact = exact and exact_away and bool(np.all(done_N[sent_N] <= latest_N))
-        exit_N = np.where(left_at_N >= 0, left_at_N, self._manifest.end)
+            done_N = done_N.copy()
+            done_N[sent_N], alone = self._away(walk.plan, done_N[sent_N], walk.wire_N[sent_N], up, down)
+            latest_N = arrival_N[sent_N] + self._deadline - MARGIN
+            exact = exact and alone and bool(np.all(done_N[sent_N] <= latest_N))
         return Static(
-            label_N=label_N, exit_N=exit_N, sent_N=sent_N, latency_N=done_N - arrivals, wire_N=wire_N, exact=exact
+            label_N=walk.label_N,
+            exit_N=walk.exit_N,
+            sent_N=sent_N,
+            latency_N=done_N - arrival_N,
+            wire_N=walk.wire_N,
+            exact=exact,
         )
 
     def _on_device(self, plan: Plan, rows: NDArray[np.intp]) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
@@ -97,16 +132,16 @@ class StaticReplay:
         return left_at_N, service_N, label_N
 
     def _away(
-        self, plan: Plan, ready_N: Floats, wire_N: NDArray[np.int64], up: Trace, down: Trace
+        self, plan: Plan, ready_N: Floats, wire_N: NDArray[np.int64], up: Integral, down: Integral
     ) -> tuple[Floats, bool]:
-        through_N = Integral(up).queue(ready_N, wire_N)
-        arrived_N = through_N + up.delay_at(through_N)
+        through_N = up.queue(ready_N, wire_N)
+        arrived_N = through_N + up.trace.delay_at(through_N)
         decode = self._edge.decode.get(f"{plan.split}:{plan.codec}", NOTHING).expected
         service = decode + self._edge.segment(plan.split, self._edge.end).expected
         answered_N = lindley(arrived_N, np.full(len(arrived_N), service))
         alone = bool(np.all(answered_N - arrived_N <= 2 * service))
-        back_N = Integral(down).queue(answered_N, np.full(len(answered_N), float(answer_bytes(self._manifest))))
-        return back_N + down.delay_at(back_N), alone
+        back_N = down.queue(answered_N, np.full(len(answered_N), float(answer_bytes(self._manifest))))
+        return back_N + down.trace.delay_at(back_N), alone
 
 
 def lindley(ready_N: Floats, service_N: Floats) -> Floats:

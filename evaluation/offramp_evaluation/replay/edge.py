@@ -93,7 +93,7 @@ class SimulatedEdge:
         self._costs.observe(split, len(batch), duration)
         for request, own in zip(batch, decode, strict=True):
             timings = EdgeTimings(
-                queue=Seconds(started - request.arrived + duration - compute - own),
+                queue=Seconds(max(started - request.arrived + duration - compute - own, 0.0)),  # rounding
                 decode=Seconds(own),
                 compute=compute,
                 batch=len(batch),

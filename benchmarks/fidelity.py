@@ -24,28 +24,33 @@ from benchmarks.harness import Claim, a_parser, report
 from offramp.bundle.store import Bundle, open_bundle
 from offramp.clock import SystemClock
 from offramp.data.camera import camera_frames
-from offramp.measure.profile import Cost, Profile
+from offramp.data.catalog import load
+from offramp.data.dataset import Part
+from offramp.measure.profile import Cost, Profile, measure_profile
 from offramp.plan import Plan
 from offramp.planning.resolve import resolve
 from offramp.records import Answered
+from offramp.runtime.board import effort_of
+from offramp.runtime.onnx_backend import OnnxRuntime, configure_threads
 from offramp.tape.reader import Tape, open_tape
 from offramp.units import Seconds
 from offramp_evaluation.assets import DEMO_BUNDLE
 from offramp_evaluation.demo.contenders import Contender
+from offramp_evaluation.demo.progress import Run
 from offramp_evaluation.demo.road import Board, Road
 from offramp_evaluation.demo.run import run_one
-from offramp_evaluation.demo.screen import Run
 from offramp_evaluation.demo.script import Phase, Script
 from offramp_evaluation.metrics.intervals import wilson
 from offramp_evaluation.replay import arrivals
 from offramp_evaluation.replay.drivers import Fixed
-from offramp_evaluation.replay.hosts import profile_here
 from offramp_evaluation.replay.run import replay
 from offramp_evaluation.replay.scenario import DeviceScript, Scenario
 from offramp_evaluation.shaper.link import Schedule, parse_link
 from offramp_evaluation.traces.steps import from_schedule
 
 PHASE, RATE = Seconds(6.0), 8.0
+ROUNDS = 10
+"""Of each profile: 10 s for the demo's segments, with a pause before each."""
 LINKS = {
     "none": ("1gbit,0ms",),
     "10 Mbit/s": ("10mbit,10ms",) * 3,
@@ -87,7 +92,8 @@ class Quiet:
 def main() -> int:
     parser = a_parser(__doc__.partition("\n")[0])
     parser.add_argument("--bundle", type=Path, default=DEMO_BUNDLE, help="default: the shipped demo")
-    parser.add_argument("--frames", type=Path, help="x and y in an .npz (default: camera-digits)")
+    parser.add_argument("--frames", type=Path, help="x and y in an .npz (default: of --data)")
+    parser.add_argument("--data", metavar="SPEC", help="its test part, such as cifar10:DIR (default: camera-digits)")
     parser.add_argument("--slowdown", type=float, default=30.0, help="of the emulated board (default: 30)")
     parser.add_argument("--exits", default="confidence:0.9", help="of the plan with exits (default: confidence:0.9)")
     arguments = parser.parse_args()
@@ -100,9 +106,10 @@ def main() -> int:
     scenarios += [("1 Mbit/s", whole_input), ("stepping", with_exits), ("outage", with_exits)]
     claims, details = list[Claim](), dict[str, object]()
     with tempfile.TemporaryDirectory() as folder:
-        frames = arguments.frames or camera(Path(folder) / "frames.npz")
+        frames = write_frames(Path(folder) / "frames.npz", arguments.frames, arguments.data)
         tape = record(bundle, frames, Path(folder) / "fidelity.tape")
-        study = Study(bundle, frames, tape, arguments.slowdown, clock)
+        codecs = {plan.split: [plan.codec] for plan in (with_exits, whole_input)}
+        study = Study(bundle, frames, tape, codecs, arguments.slowdown, clock)
         overhead, stack = study.calibrate(whole_input)
         details |= {"overhead_s": overhead, "stack_s": stack}
         for link, plan in scenarios:
@@ -121,10 +128,17 @@ def script_of(link: str) -> Script:
     )
 
 
-def camera(path: Path) -> Path:
-    """Frames that the shipped bundle has never seen, as a file that both sides read."""
-    drawn = list(islice(camera_frames(seed=7), script_of("stepping").frames))
-    np.savez(path, x=np.stack([frame.image for frame in drawn]), y=np.array([frame.truth for frame in drawn]))
+def write_frames(path: Path, given: Path | None, data: str | None) -> Path:
+    """As many as a run has, as a file that both sides read; the shipped bundle has never seen those that are drawn."""
+    count = script_of("stepping").frames
+    if given is not None or data is not None:
+        found = load(data or f"npz:{given}")
+        test = found.take(found.part_N == Part.TEST) if np.any(found.part_N == Part.TEST) else found
+        again = np.arange(count) % len(test)
+        np.savez(path, x=np.asarray(test.samples)[again], y=test.truth_N[again])
+    else:
+        drawn = list(islice(camera_frames(seed=7), count))
+        np.savez(path, x=np.stack([frame.image for frame in drawn]), y=np.array([frame.truth for frame in drawn]))
     return path
 
 
@@ -142,6 +156,7 @@ class Study:
     bundle: Bundle
     frames: Path
     tape: Tape
+    codecs: dict[int, list[str]]
     slowdown: float
     clock: SystemClock
 
@@ -154,7 +169,17 @@ class Study:
         return overhead, Seconds(max(seen.p50 - bare.p50, 0.0))
 
     def profile(self) -> Hosts:
-        return Hosts(board=profile_here(self.bundle, slowdown=self.slowdown), edge=profile_here(self.bundle))
+        """Both at once, of what the plans use: the shorter it takes, the nearer it is to the live run."""
+        samples, _ = self.bundle.reference()
+        configure_threads(1)
+        with OnnxRuntime(self.bundle, capacity=len(self.bundle.manifest.segments)) as kept:
+            board, edge = (
+                measure_profile(
+                    self.bundle, kept, samples, self.codecs, threads=1, clock=self.clock, rounds=ROUNDS, effort=effort
+                )
+                for effort in (effort_of(1), None)
+            )
+        return Hosts(board=board.slowed(self.slowdown), edge=edge)
 
     def replayed(self, plan: Plan, link: str, hosts: Hosts, overhead: Seconds, stack: Seconds) -> Told:
         script = script_of(link)
@@ -180,8 +205,8 @@ class Study:
     def live(self, plan: Plan, link: str) -> Told:
         script = script_of(link)
         board = Board(bundle=self.bundle.path, source=str(self.frames), slowdown=self.slowdown, threads=1)
-        contender = Contender(name="live", about="", plans=(plan,) * len(script.phases))
-        with Road(board, script.phases[0].link, self.clock) as road:
+        contender = Contender(name="live", about="", plan=plan)
+        with Road(board, script.phases[0].link, self.clock, orchestrated=False) as road:
             run = Run(contender=contender, script=script)
             outcomes = run_one(road, run, Quiet(), self.clock)  # type: ignore[arg-type]
         seen = told([(item.answered, item.exit, item.latency, item.label, item.truth) for item in outcomes])

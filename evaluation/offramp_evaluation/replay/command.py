@@ -242,8 +242,8 @@ def _energy(args: argparse.Namespace) -> "EnergyModel | None":
 
 
 def _profile(path: Path | None, bundle: "Bundle") -> "Profile":
+    from offramp.measure.here import profile_here
     from offramp.measure.profile import read_profile
-    from offramp_evaluation.replay.hosts import profile_here
 
     if path is None:
         _tell("no profile given: timing the bundle on this machine")

@@ -123,7 +123,9 @@ class Controller:
         Raises:
             WireError: What it sent as a profile is none.
         """
-        hosts = {one.model_digest: self._library.host(one.profile, one.model_digest) for one in hello.bundles}
+        hosts = {
+            one.model_digest: self._library.host(one.profile, one.model_digest, edge=True) for one in hello.bundles
+        }
         edge = Edge(
             name=hello.name,
             address=hello.address,

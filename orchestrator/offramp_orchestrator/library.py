@@ -115,15 +115,17 @@ class Library:
             )
         return objective
 
-    def host(self, raw: bytes, digest: str) -> Host | None:
+    def host(self, raw: bytes, digest: str, *, edge: bool = False) -> Host | None:
         """The profile that a peer sent as JSON; None when it measured nothing, or another bundle.
+
+        An edge has measured tails alone, which is all that it runs.
 
         Raises:
             WireError: It is no profile, or lacks something that the bundle has.
         """
         if not raw or digest not in self._shelves:
             return None
-        host = self._hosts(_Json(raw), self._shelves[digest])
+        host = self._hosts(_Json(raw), self._shelves[digest], edge)
         return host if host.profile.model_digest == digest else None
 
     def retimed(self, host: Host, speeds: Mapping[str, float]) -> Host:
@@ -176,13 +178,13 @@ class _Json:
         return raw
 
 
-def _read_host(text: _Json, shelf: Shelf) -> Host:
+def _read_host(text: _Json, shelf: Shelf, edge: bool) -> Host:
     try:
         profile = from_json(Profile, json.loads(text.take()))
     except (ValueError, RecursionError, OfframpError) as error:
         raise WireError(f"what was sent as a profile is none: {error}") from error
     if profile.model_digest == shelf.digest:
-        _check(profile, shelf.manifest)
+        _check(profile, shelf.manifest, tails=edge)
     return Host(profile)
 
 
@@ -190,9 +192,11 @@ def _time_host(host: Host, speeds: frozenset[tuple[str, float]]) -> Host:
     return Host(retimed(host.profile, dict(speeds)))
 
 
-def _check(profile: Profile, manifest: Manifest) -> None:
+def _check(profile: Profile, manifest: Manifest, *, tails: bool) -> None:
     """Whatever flows into plans is there, and is a number."""
     for segment in manifest.segments:
+        if tails and segment.stop < manifest.end:
+            continue
         name = segment_name(segment.start, segment.stop, branch=segment.branch)
         if name not in profile.segments:
             raise WireError(f"the profile lacks segment {name} of {manifest.name!r}; measure it again")

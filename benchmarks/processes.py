@@ -21,6 +21,26 @@ def an_edge(*flags: str, pinned: bool) -> Iterator[Address]:
 
 
 @contextmanager
+def an_orchestrator(*flags: str, pinned: bool) -> Iterator[tuple[Address, int]]:
+    """A running `offramp orchestrate` without Ray, and its process id; pinned before it starts a thread."""
+    command = [sys.executable, "-m", "offramp.cli", "orchestrate", "--in-process", "--listen", "127.0.0.1:0", *flags]
+    # What it has to say about each of thousands of devices is for nobody.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment()
+    ) as process:
+        try:
+            if pinned:
+                pin(CORES[-1], process.pid)
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                raise RuntimeError(f"{' '.join(command)} ended with exit code {process.wait()}; run it to see why")
+            yield parse_address(json.loads(line)["listen"]), process.pid
+        finally:
+            process.terminate()
+
+
+@contextmanager
 def an_echo(length: int, *, pinned: bool) -> Iterator[Address]:
     """A running echo server that answers each frame with `length` bytes."""
     with _ready(["benchmarks.echo", str(length)], pinned) as line:

@@ -25,7 +25,7 @@ RESEND = Seconds(3.0)
 BARRED = Seconds(60.0)
 """A plan that a device could not follow is not ordered again before that: whatever was in its way may be gone."""
 FIRST_REVIEW, LAST_REVIEW, LONGER = Seconds(1.0), Seconds(64.0), 8.0
-"""A strategy may have kept a plan for its dwell's sake alone: it is asked again though nothing moved, after ever longer."""
+"""A strategy may have kept a plan for its dwell: it is asked again though nothing moved, each time so much later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from offramp_orchestrator.events import Event, Tell
 
 _ROLE = "orchestrator"
-_ACTORS = "offramp_orchestrator.actors"
 
 
 class Controllers(Protocol):
@@ -69,9 +67,10 @@ def open_controllers(settings: OrchestratorSettings, bundles: "Sequence[Bundle]"
     Raises:
         MissingExtraError: Something was asked that needs Ray, and it is not installed.
     """
-    if not settings.in_process and find_spec("ray") and find_spec(_ACTORS):
-        actors: Controllers = import_module(_ACTORS).RayControllers(bundles, settings, tell=tell)
-        return actors
+    if not settings.in_process and find_spec("ray"):
+        from offramp_orchestrator.actors import RayControllers
+
+        return RayControllers(bundles, settings, tell=tell)
     if settings.asks_ray:
         raise MissingExtraError("ray", "orchestrator", "--ray-address, --controllers or --edges")
     from offramp_orchestrator.server import ControllerServer

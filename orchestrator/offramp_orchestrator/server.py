@@ -70,7 +70,7 @@ class ControllerServer:
         policy = Policy(
             objective=self._library.accept(settings.wanted),
             strategy=settings.strategy,
-            sources=(found_at(self.address, settings.advertise),),
+            sources=found_at(self.address, settings.advertise),
             telemetry=settings.telemetry,
         )
         controller = Controller(self._library, new_epoch(), self._clock.now(), policy, self._tell)
@@ -104,12 +104,12 @@ def new_epoch() -> int:
     return int(datetime.now(UTC).timestamp())
 
 
-def found_at(address: Address, advertise: str) -> str:
-    """Where devices find what listens here; empty, for right where they asked, when that is anywhere."""
+def found_at(address: Address, advertise: str) -> tuple[str, ...]:
+    """Where devices find what listens here; when that is anywhere, nobody knows but they."""
     if advertise:
-        return str(replace(address, host=advertise))
+        return (str(replace(address, host=advertise)),)
     try:
         anywhere = ipaddress.ip_address(address.host).is_unspecified
     except ValueError:  # a name, or a Unix socket
         anywhere = False
-    return "" if anywhere else str(address)
+    return () if anywhere else (str(address),)

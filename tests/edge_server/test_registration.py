@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +12,17 @@ import pytest
 
 from offramp.bundle.jsonform import from_json
 from offramp.bundle.store import Bundle, open_bundle
-from offramp.clock import SystemClock
+from offramp.clock import Clock, SystemClock
 from offramp.errors import InputError, SettingsError
 from offramp.measure.profile import Profile, write_profile
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp.telemetry import EdgeHello, EdgeReport
 from offramp.units import Seconds
+from offramp.wire.address import Address
 from offramp.wire.delivery import fetch_bundle
+from offramp_edge_server.load import Load
 from offramp_edge_server.profiling import measure_tails
+from offramp_edge_server.registration import Introduction, Registration
 from offramp_edge_server.settings import EdgeSettings
 from tests.edge_server.edge import Gate, Road, device_side, logits_of, serving
 from tests.support.controllers import FakeController, a_controller
@@ -163,12 +167,25 @@ async def test_an_edge_whose_orchestrator_is_gone_serves_on(road: Road, profile_
             assert set(hello.report.paces[road.manifest.model_digest]) == {"2-4", "decode 2:affine8"}
 
 
-async def test_stopping_does_not_wait_for_a_profile(road: Road) -> None:
-    async with a_controller() as controller:
-        async with serving(road.bundle, orchestrator=str(controller.address)) as server:
-            await asyncio.sleep(0.05)
-            assert await asyncio.wait_for(server.stop(), 2.0)
-        assert controller.hellos == []
+async def test_whoever_measures_a_profile_is_interrupted_when_the_edge_stops(tiny_bundle: Bundle) -> None:
+    sleeps, interrupted = threading.Event(), threading.Event()
+
+    def measure(_: Bundle, clock: Clock) -> bytes:
+        sleeps.set()
+        try:
+            clock.sleep(Seconds(5.0))
+        except InterruptedError:
+            interrupted.set()
+            raise
+        return b""
+
+    who = Introduction(orchestrator=Address(host="127.0.0.1", port=1), name="left", address="192.0.2.7:1", tls=None)
+    clock = SystemClock()
+    registration = Registration(who, [tiny_bundle], Load(clock.now()), profiles={}, measure=measure, clock=clock)
+    await registration.open()
+    await asyncio.to_thread(sleeps.wait)
+    await registration.close()
+    assert await asyncio.to_thread(interrupted.wait, 4.0)
 
 
 async def test_an_edge_delivers_its_bundles(road: Road, tmp_path: Path) -> None:

@@ -153,11 +153,12 @@ async def test_a_controller_that_comes_back_is_greeted_again_and_each_change_is_
             await again.until(lambda it: bool(it.hellos))
             await again.order(AN_ORDER)
             await caller.order()
+            told = list(caller.told)
     at = controller.address
-    assert caller.told[0] == f"connected to the orchestrator at {at}"
-    assert caller.told[1].startswith(f"lost the controller at {at}: ")
-    assert caller.told[2] == f"no orchestrator at {at}: connection refused; keeping the plan, trying again"
-    assert caller.told[3:] == [f"connected to the orchestrator at {at}"]
+    assert told[0] == f"connected to the orchestrator at {at}"
+    assert told[1].startswith(f"lost the controller at {at}: ")
+    assert told[2] == f"no orchestrator at {at}: connection refused; keeping the plan, trying again"
+    assert told[3:] == [f"connected to the orchestrator at {at}"]
 
 
 async def test_nothing_is_reported_to_nobody() -> None:
@@ -202,7 +203,7 @@ async def test_an_orchestrator_without_controllers_is_asked_again() -> None:
 async def test_leaving_says_a_last_word_and_ends_the_stream_in_good_order() -> None:
     async with a_controller() as controller, a_device(Caller(), controller.address, period=NEVER) as link:
         await controller.until(lambda it: bool(it.hellos))
-        await link.leave()
+        await asyncio.wait_for(link.leave(NEVER), 5.0)
         assert (len(controller.reports), controller.left) == (1, 1)
 
 

@@ -210,6 +210,16 @@ async def test_new_candidates_of_the_same_model_replace_the_old(large: Bundle, t
     assert [request.file for request in service.fetches] == ["large.bin"]
 
 
+async def test_what_changed_and_is_not_wanted_any_more_does_not_spoil_a_part(large: Bundle, tmp_path: Path) -> None:
+    async with delivering(DeliveryService([large])) as address:
+        await fetched(address, "tiny", tmp_path)
+    (large.path / "large.bin").write_bytes(b"measured again")
+    renewed = Bundle(large.path, write_manifest(large.path, large.manifest))
+    async with delivering(DeliveryService([renewed])) as address:
+        part = await fetched(address, "tiny", tmp_path, heads)
+    assert part.missing == {"large.bin"}
+
+
 async def test_a_store_that_cannot_be_written_is_an_error_of_the_bundle(tiny_bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file where the folder should be")
     async with delivering(DeliveryService([tiny_bundle])) as address:

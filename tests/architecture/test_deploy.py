@@ -20,6 +20,7 @@ from offramp.telemetry import EdgeReport
 from offramp_device.settings import DeviceSettings
 from offramp_edge_server.meter import PrometheusMeter
 from offramp_edge_server.settings import EdgeSettings
+from offramp_orchestrator.settings import OrchestratorSettings
 from tests.architecture.command_lines import fault, offramp_fault
 from tests.architecture.test_dependencies import closure
 
@@ -28,7 +29,11 @@ SYSTEMD, DOCKER, MONITORING = (ROOT / "deploy" / name for name in ("systemd", "d
 IMAGES = sorted(DOCKER.glob("*.Dockerfile"))
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yml").read_text(encoding="utf-8"))
 OURS = [name for name, service in COMPOSE["services"].items() if "build" in service]
-ROLES: list[tuple[str, type[Any]]] = [("device", DeviceSettings), ("edge", EdgeSettings)]
+ROLES: list[tuple[str, type[Any]]] = [
+    ("device", DeviceSettings),
+    ("edge", EdgeSettings),
+    ("orchestrator", OrchestratorSettings),
+]
 
 roles = pytest.mark.parametrize(("role", "kind"), ROLES, ids=[role for role, _ in ROLES])
 images = pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.stem)

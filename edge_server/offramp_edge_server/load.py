@@ -2,7 +2,8 @@
 
     runner ── arrived, began, ended, answered, waited ──► Load ── beat(now) ──► EdgeReport
 
-Lives on the event loop and costs about a microsecond a request, so it counts always.
+Lives on the event loop. A request only adds to sums, which costs less than a tenth of what counting for Prometheus does;
+so it counts always. What they mean is worked out at the beat.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from offramp_edge_server.price import price_of, smoothed
 from offramp_edge_server.routes import Route
 
 _WEIGHT = 0.2
-"""Of the newest request in a pace's moving average."""
+"""Of one more request in a pace's moving average."""
 _CHANGED = 0.05
 """A pace that moved by less, as a share, is not told again."""
 _MAX_PACES = 1024
@@ -32,6 +33,8 @@ class Load:
         self._worked = 0.0
         self._arrived = 0
         self._waits, self._waited = 0, 0.0
+        self._sums: dict[Route, list[float]] = {}
+        """Requests, seconds computed for them and seconds decoded, of each route since its paces were worked out."""
         self._paces: dict[str, dict[str, float]] = {}
         self._told: dict[str, dict[str, float]] = {}
 
@@ -55,10 +58,14 @@ class Load:
 
     def answered(self, route: Route, timings: EdgeTimings) -> None:
         """A request was answered: what it took goes into the paces of its tail and its codec."""
-        self.waited(timings.queue)
-        paces = self._paces.setdefault(route.group.digest, {})
-        _note(paces, route.pace, timings.compute / timings.batch)
-        _note(paces, f"decode {route.group.split}:{route.codec}", timings.decode)
+        self._waits += 1
+        self._waited += timings.queue
+        sums = self._sums.get(route)
+        if sums is None:
+            sums = self._sums[route] = [0.0, 0.0, 0.0]
+        sums[0] += 1
+        sums[1] += timings.compute / timings.batch
+        sums[2] += timings.decode
 
     def beat(self, now: Seconds, queue: int) -> EdgeReport:
         """What happened since the beat before, and the price that it calls for."""
@@ -80,24 +87,35 @@ class Load:
         )
         self._since, self._worked, self._arrived = now, 0.0, 0
         self._waits, self._waited = 0, 0.0
+        self._work_out()
         return self.report
 
     def paces(self) -> dict[str, dict[str, float]]:
         """All that are known: for whoever knows nothing yet."""
+        self._work_out()
         return {digest: dict(paces) for digest, paces in self._paces.items()}
 
     def news(self) -> dict[str, dict[str, float]]:
         """Those that changed since they were told here."""
+        self._work_out()
         changed = {digest: _changed(paces, self._told.get(digest, {})) for digest, paces in self._paces.items()}
         for digest, paces in changed.items():
             self._told.setdefault(digest, {}).update(paces)
         return {digest: paces for digest, paces in changed.items() if paces}
 
+    def _work_out(self) -> None:
+        for route, (count, compute, decode) in self._sums.items():
+            paces = self._paces.setdefault(route.group.digest, {})
+            weight = 1 - (1 - _WEIGHT) ** count
+            _note(paces, route.pace, compute / count, weight)
+            _note(paces, f"decode {route.group.split}:{route.codec}", decode / count, weight)
+        self._sums.clear()
 
-def _note(paces: dict[str, float], name: str, seconds: float) -> None:
+
+def _note(paces: dict[str, float], name: str, seconds: float, weight: float) -> None:
     known = paces.get(name)
     if known is not None:
-        paces[name] = known + _WEIGHT * (seconds - known)
+        paces[name] = known + weight * (seconds - known)
     elif len(paces) < _MAX_PACES:
         paces[name] = seconds
 

@@ -49,10 +49,11 @@ def _fetch(settings: EdgeSettings) -> "list[Bundle]":
     address = settings.orchestrator_address
     if not settings.fetch or address is None:
         return []
+    from offramp.bundle.shelf import default_store
     from offramp_edge_server.fetching import fetch_patiently
 
-    tls = settings.orchestrator_tls
-    return [fetch_patiently(address, name, settings.store, tls) for name in settings.fetch]
+    store, tls = settings.store or default_store(os.environ), settings.orchestrator_tls
+    return [fetch_patiently(address, name, store, tls) for name in settings.fetch]
 
 
 async def _serve(settings: EdgeSettings, fetched: "Sequence[Bundle]") -> None:

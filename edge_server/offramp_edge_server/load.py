@@ -2,8 +2,8 @@
 
     runner ── arrived, began, ended, answered, waited ──► Load ── beat(now) ──► EdgeReport
 
-Lives on the event loop. A request only adds to sums, which costs less than a tenth of what counting for Prometheus does;
-so it counts always. What they mean is worked out at the beat.
+Lives on the event loop. A request only adds to sums, which costs less than a tenth of what counting for Prometheus
+does; so it counts always. What they mean is worked out at the beat.
 """
 
 from collections.abc import Mapping

@@ -42,7 +42,7 @@ class EdgeSettings:
     fetch: tuple[str, ...] = setting(
         (), "fetch this bundle from the orchestrator first: a name or a model digest", metavar="NAME"
     )
-    store: Path = setting(Path("bundles"), "folder of fetched bundles", metavar="DIR")
+    store: Path | None = setting(None, "folder of fetched bundles; default: ~/.cache/offramp", metavar="DIR")
     grace: Seconds = setting(Seconds(5.0), "when told to stop, finish what was taken within this time", metavar="TIME")
     tls_cert: Path | None = setting(None, "certificate chain in PEM; with it every port speaks TLS", metavar="FILE")
     tls_key: Path | None = setting(None, "its key in PEM", metavar="FILE")

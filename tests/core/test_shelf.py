@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from offramp.bundle.manifest import Manifest
-from offramp.bundle.shelf import device_part, held_digests, open_held, remove_held, shelf_lock
+from offramp.bundle.shelf import default_store, device_part, held_digests, open_held, remove_held, shelf_lock
 from offramp.bundle.store import WEIGHTS, Bundle, open_bundle
 from offramp.clock import ManualClock
 from offramp.errors import BundleError
@@ -77,6 +77,14 @@ def a_shelf(bundle: Bundle, store: Path) -> str:
     digest = bundle.manifest.model_digest
     shutil.copytree(bundle.path, store / digest)
     return digest
+
+
+@pytest.mark.parametrize(
+    ("environment", "store"),
+    [({"XDG_CACHE_HOME": "/var/cache"}, Path("/var/cache/offramp")), ({}, Path.home() / ".cache/offramp")],
+)
+def test_a_store_lies_where_caches_do(environment: dict[str, str], store: Path) -> None:
+    assert default_store(environment) == store
 
 
 def test_what_is_held_opens(tiny_bundle: Bundle, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from offramp.bundle.manifest import Manifest
@@ -39,6 +39,12 @@ def device_part(manifest: Manifest) -> set[str]:
 
     graphs = {spec.file for spec in manifest.segments if runs(spec.start, spec.stop, branch=spec.branch)}
     return graphs | ({WEIGHTS, CANDIDATES, REFERENCE} & set(manifest.files))
+
+
+def default_store(environment: Mapping[str, str]) -> Path:
+    """Where fetched bundles are kept unless somebody says otherwise, as XDG's base directories have it."""
+    cache = environment.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "offramp"
 
 
 def shelf_place(store: Path, digest: str) -> Path:

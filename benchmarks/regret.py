@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import CORES, ROOT, Claim, a_parser, report
+from offramp import __version__
 from offramp.bundle.store import open_bundle
 from offramp.errors import DataError, InputError
 from offramp.measure.here import profile_here
@@ -36,7 +38,7 @@ from offramp.planning.objective import Objective
 from offramp.planning.strategies.catalog import DEFAULT, open_strategy
 from offramp.planning.strategies.strategy import Grounds
 from offramp.tape.reader import Tape, open_tape
-from offramp.units import Seconds, format_seconds
+from offramp.units import BitsPerSecond, Seconds, format_seconds
 from offramp_evaluation.assets import DEMO_BUNDLE, DEMO_PROFILE, DEMO_TAPE
 from offramp_evaluation.metrics.classification import accuracy
 from offramp_evaluation.metrics.intervals import bootstrap
@@ -48,6 +50,8 @@ from offramp_evaluation.replay.hindsight import Hindsight
 from offramp_evaluation.replay.run import Replayed, replay
 from offramp_evaluation.replay.scenario import DeviceScript, Scenario
 from offramp_evaluation.replay.static import StaticReplay
+from offramp_evaluation.traces import generate
+from offramp_evaluation.traces.csvfile import write_csv
 from offramp_evaluation.traces.formats import read_trace
 from offramp_evaluation.traces.operations import cut, repeat
 from offramp_evaluation.traces.trace import Trace
@@ -73,6 +77,8 @@ CONFIRMED = 3
 """Static plans that are replayed event by event, after all of them were replayed statically."""
 DELAY = Seconds(0.02)
 """One way, of traces that carry none."""
+GENERATED = 10
+KEPT = Path(tempfile.gettempdir()) / f"offramp-benchmarks-{__version__}" / "regret"
 CODE = ("core/offramp", "device/offramp_device", "edge_server/offramp_edge_server", "evaluation/offramp_evaluation")
 
 
@@ -117,11 +123,12 @@ def main() -> int:
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
     subjects = [_subject(text, arguments.out) for text in arguments.bundle or [f"{DEMO_BUNDLE}={DEMO_TAPE}"]]
-    traces = sorted(path for path in arguments.traces.rglob("*") if path.is_file())
+    folder = arguments.traces or generated(arguments.out / "generated", arguments.seconds)
+    traces = sorted(path for path in folder.rglob("*") if path.is_file())
     if not traces:
-        raise InputError(f"--traces {arguments.traces} holds no file; give a folder of traces")
+        raise InputError(f"--traces {folder} holds no file; give a folder of traces")
     cells = [
-        Cell(subject=subject, slowdown=slowdown, trace=path, name=str(path.relative_to(arguments.traces)), seed=seed)
+        Cell(subject=subject, slowdown=slowdown, trace=path, name=str(path.relative_to(folder)), seed=seed)
         for subject in subjects
         for slowdown in arguments.slowdowns
         for seed in range(arguments.seeds)
@@ -143,14 +150,25 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = a_parser(__doc__.partition("\n")[0])
-    parser.add_argument("--traces", type=Path, required=True, metavar="DIR", help="searched for traces, recursively")
+    parser.add_argument(
+        "--traces",
+        type=Path,
+        metavar="DIR",
+        help=f"searched for traces, recursively (default: {GENERATED} generated ones)",
+    )
     parser.add_argument(
         "--bundle",
         action="append",
         metavar="DIR=TAPE[=PROFILE]",
         help="may be repeated (default: the shipped demo); without a profile, one is measured here and kept in --out",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="finished cells are kept here")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=KEPT,
+        metavar="DIR",
+        help="finished cells are kept here (default: a temporary folder)",
+    )
     parser.add_argument("--slowdowns", type=_numbers, default=(1.0, 5.0, 20.0), help="of the boards (default: 1,5,20)")
     parser.add_argument("--seeds", type=int, default=1, help="other samples for each (default: 1)")
     parser.add_argument("--strategies", default=";".join(STRATEGIES), help=f"apart by ; (default: {STRATEGIES})")
@@ -178,6 +196,16 @@ def _subject(text: str, out: Path) -> Subject:
             print(f"timing {opened.manifest.name} on this machine", file=sys.stderr)
             write_profile(profile_here(opened), Path(profile))
     return Subject(bundle=Path(bundle), tape=Path(tape), profile=Path(profile))
+
+
+def generated(folder: Path, seconds: float) -> Path:
+    """Links that jump between four rates, for whoever has no recorded traces."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rates = [BitsPerSecond(1e6 * mbit) for mbit in (0.3, 1.0, 5.0, 20.0)]
+    for seed in range(GENERATED):
+        trace = generate.markov(rates, dwell=Seconds(5.0), duration=Seconds(seconds), seed=seed, delay=DELAY)
+        write_csv(trace, folder / f"markov-{seed:02}.csv")
+    return folder
 
 
 # Cells.

@@ -1,6 +1,7 @@
 """`offramp orchestrate`: keep every device on the best plan until told to stop."""
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -75,6 +76,7 @@ def open_controllers(settings: OrchestratorSettings, bundles: "Sequence[Bundle]"
         raise MissingExtraError("ray", "orchestrator", "--ray-address, --controllers or --edges")
     from offramp_orchestrator.server import ControllerServer
 
+    _wake_in_batches()
     return ControllerServer(bundles, settings, tell=tell)
 
 
@@ -98,6 +100,16 @@ async def _serve(settings: OrchestratorSettings) -> None:
     print("offramp orchestrate: stopping; devices keep their plans", file=sys.stderr, flush=True)
     await controllers.stop()
     print("offramp orchestrate: stopped", file=sys.stderr, flush=True)
+
+
+def _wake_in_batches() -> None:
+    """Let the threads of this process take turns when one is done, not whenever a packet arrives.
+
+    A report passes through three of gRPC's threads. With thousands a second, most of what they cost is one interrupting
+    the other: 115 µs a report, and 85 µs so (benchmarks.control). Threads that are started later inherit it.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # not Linux; or not allowed, where systemd has done it
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _stop_or_quit(told: "asyncio.Event") -> None:

@@ -47,8 +47,8 @@ def a_running_demo() -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
 
 def test_every_run_answers_for_every_frame_of_every_phase(finished: tuple[str, dict[str, Any]]) -> None:
     _, record = finished
-    assert [run["overall"]["frames"] for run in record["runs"]] == [FRAMES] * 4
-    assert [[phase["frames"] for phase in run["phases"]] for run in record["runs"]] == [[7] * 5] * 4
+    assert [run["overall"]["frames"] for run in record["runs"]] == [FRAMES] * 5
+    assert [[phase["frames"] for phase in run["phases"]] for run in record["runs"]] == [[7] * 5] * 5
 
 
 def test_a_device_that_runs_alone_sends_nothing_and_loses_nothing(finished: tuple[str, dict[str, Any]]) -> None:
@@ -64,8 +64,19 @@ def test_what_is_sent_over_a_good_link_is_answered_by_the_edge(finished: tuple[s
 
 
 def test_in_an_outage_offramp_answers_on_the_device(finished: tuple[str, dict[str, Any]]) -> None:
-    shares = finished[1]["runs"][3]["phases"][3]["shares"]
+    shares = finished[1]["runs"][4]["phases"][3]["shares"]
     assert sum(share for place, share in shares.items() if place.startswith("@")) >= 0.5
+
+
+def test_the_orchestrator_puts_plans_into_force(finished: tuple[str, dict[str, Any]]) -> None:
+    planned = finished[1]["runs"][4]
+    assert planned["plan"] is None
+    assert sum(map(len, planned["orders"])) >= 1
+
+
+def test_the_oracle_is_replayed_over_the_same_frames_and_says_so(finished: tuple[str, dict[str, Any]]) -> None:
+    replayed = finished[1]["replayed"]
+    assert (replayed["simulated"], replayed["oracle"]["frames"]) == (True, FRAMES)
 
 
 def test_the_table_names_every_run_and_what_is_emulated(finished: tuple[str, dict[str, Any]]) -> None:

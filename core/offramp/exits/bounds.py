@@ -28,7 +28,8 @@ def hoeffding_bentkus(mean_T: Floats, count: int, limit: float) -> Floats:
     below_T = np.minimum(mean_T, limit)
     hoeffding_T = np.exp(-count * _divergence(below_T, limit))
     bentkus_T = np.array([math.e * binomial_tail(_ceil(count * mean), count, limit) for mean in mean_T.tolist()])
-    return np.minimum(np.minimum(hoeffding_T, bentkus_T), 1.0)
+    p_T: Floats = np.minimum(np.minimum(hoeffding_T, bentkus_T), 1.0)
+    return p_T
 
 
 def binomial_tail(most: int, count: int, chance: float) -> float:

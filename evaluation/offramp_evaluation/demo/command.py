@@ -12,13 +12,15 @@ LIMITS = {"seconds": (0.5, 600.0), "rate": (0.5, 100.0), "slowdown": (1.0, 10_00
 
 
 class Demo:
-    summary = "Watch a device and an edge share a network over a thin link, in four ways."
+    summary = "Watch a device and an edge share a network over a thin link, in five ways."
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         parser.epilog = (
-            "Starts an edge, a shaped link and a device as processes of this machine and runs the same frames four\n"
-            "times: all on the device, all at the edge, split without exits, and with exits and a plan for each link.\n"
-            "The link and the slowness of the board are emulated; everything else is measured. Nothing is downloaded."
+            "Starts an orchestrator, an edge, a shaped link and a device as processes of this machine and runs the\n"
+            "same frames five times: all on the device, all at the edge, split without exits, by the best plan that\n"
+            "stays, and by the plans that the orchestrator keeps choosing. The link and the slowness of the board are\n"
+            "emulated; all else is measured, but for one row: what a planner could have done that knows the link in\n"
+            "advance is replayed, and labelled so. Nothing is downloaded."
         )
         parser.add_argument("--seconds", type=float, default=6.0, help="length of each of the five phases (default: 6)")
         parser.add_argument("--rate", type=float, default=10.0, help="frames per second (default: 10)")

@@ -1,8 +1,6 @@
 """What is seen while the runs last: a live table on a terminal, a line now and then elsewhere."""
 
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import isnan
 from typing import Protocol
 
@@ -15,32 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from offramp.records import Answered
-from offramp.units import format_seconds
-from offramp_evaluation.demo.contenders import Contender
-from offramp_evaluation.demo.script import Script
+from offramp.units import format_rate, format_seconds
+from offramp_evaluation.demo.progress import Run
 from offramp_evaluation.demo.tally import Outcome, summarise
 
-LAST = 6
-"""Answers that are shown one by one."""
-
 WIDTH = 98
-
-
-@dataclass(slots=True, kw_only=True)
-class Run:
-    """How far one run has come."""
-
-    contender: Contender
-    script: Script
-    phase: int = 0
-    by_phase: dict[int, list[Outcome]] = field(default_factory=dict)
-    last: deque[Outcome] = field(default_factory=lambda: deque(maxlen=LAST))
-    seen: int = 0
-
-    def add(self, outcome: Outcome) -> None:
-        self.by_phase.setdefault(self.script.phase_of(outcome.index), []).append(outcome)
-        self.last.append(outcome)
-        self.seen += 1
 
 
 class Screen(Protocol):
@@ -61,12 +38,13 @@ class Screen(Protocol):
 
 
 class PlainScreen:
-    """For logs: a line for each phase of each run."""
+    """For logs: a line for each phase of each run, and for each plan that the orchestrator sent."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._run: Run | None = None
         self._phase = -1
+        self._told = 0
 
     def __enter__(self) -> "PlainScreen":
         return self
@@ -77,14 +55,20 @@ class PlainScreen:
         self._console.print(text, highlight=False, markup=False)
 
     def begin(self, run: Run, number: int, count: int) -> None:
-        self._run, self._phase = run, -1
+        self._run, self._phase, self._told = run, -1, 0
         self.say(f"run {number} of {count}: {run.contender.name}: {run.contender.about}")
 
     def update(self) -> None:
-        if self._run is not None and self._run.phase != self._phase:
-            self._phase = self._run.phase
-            phase = self._run.script.phases[self._phase]
-            self.say(f"  {phase.link.describe():36} {self._run.contender.plans[self._phase]}")
+        run = self._run
+        if run is None:
+            return
+        if run.phase != self._phase:
+            self._phase = run.phase
+            self.say(f"  {run.script.phases[self._phase].link.describe():36} {run.plan}")
+        for change in run.changes[self._told :]:
+            expected = "" if change.predicted is None else f", {format_seconds(change.predicted)} expected"
+            self.say(f"  {'':4}ordered at {change.at:5.1f} s: {change.plan}{expected}")
+        self._told = len(run.changes)
 
 
 class LiveScreen:
@@ -125,17 +109,39 @@ def _panel(run: Run, title: str, labels: Sequence[str], width: int) -> Renderabl
         ("link  ", "dim"),
         (run.script.phases[run.phase].link.describe(), "cyan bold"),
         ("\nplan  ", "dim"),
-        str(run.contender.plans[run.phase]),
+        run.plan,
     )
+    if run.contender.adapts:
+        now.append_text(_beliefs(run))
     # Padding ends the line, which a bar alone does not.
-    bar = Padding(ProgressBar(total=run.script.frames, completed=run.seen, width=width - 6), (1, 0))
+    bar = Padding(ProgressBar(total=run.script.frames, completed=len(run.outcomes), width=width - 6), (1, 0))
     inner = Group(Text(run.contender.about, style="italic"), now, bar, _phases(run), Text(), _answers(run, labels))
     return Panel(inner, title=title, title_align="left", width=width)
 
 
+def _beliefs(run: Run) -> Text:
+    """What the device measures, and what the plan was chosen for."""
+    believed, predicted = run.believed, run.predicted
+    link = round_trip = measured = "–"
+    if believed is not None:
+        link = link if believed.bandwidth is None else format_rate(believed.bandwidth)
+        round_trip = round_trip if believed.round_trip is None else format_seconds(believed.round_trip)
+        measured = measured if believed.measured is None else format_seconds(believed.measured)
+        predicted = believed.predicted or predicted
+    expected = "–" if predicted is None else format_seconds(predicted)
+    return Text.assemble(
+        ("\nbelieved  ", "dim"),
+        f"{link}, round trip {round_trip}",
+        ("    predicted  ", "dim"),
+        expected,
+        ("    measured  ", "dim"),
+        measured,
+    )
+
+
 def _one_line(run: Run) -> str:
     """What a run came to: shown below the runs that follow."""
-    summary = summarise(outcome for outcomes in run.by_phase.values() for outcome in outcomes)
+    summary = summarise(run.outcomes)
     right, mean = f"{100 * summary.accuracy:.1f} % right", "–" if isnan(summary.mean) else format_seconds(summary.mean)
     return f"  {run.contender.name:12} {right}, mean latency {mean}\n"
 

@@ -1,4 +1,4 @@
-"""The demo, told on one screen: measure this machine, choose the plans, run, compare."""
+"""The demo, told on one screen: measure this machine, choose the plans that stay, run, compare, look back."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ from dataclasses import asdict
 from importlib import resources
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,15 @@ from offramp.clock import Clock, SystemClock
 from offramp.data.camera import camera_frames
 from offramp.data.dataset import Part
 from offramp.errors import InputError
-from offramp.measure.profile import Profile, measure_profile
+from offramp.measure.profile import Profile, measure_profile, write_profile
 from offramp.planning.candidates import Candidates, read_candidates
-from offramp.planning.cost import CostModel
+from offramp.planning.objective import Objective
+from offramp.planning.strategies.strategy import Grounds
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp.runtime.threads import configure_threads
 from offramp.units import Seconds
 from offramp_evaluation.demo.contenders import Chooser
+from offramp_evaluation.demo.oracle import foresee
 from offramp_evaluation.demo.report import final_report, record
 from offramp_evaluation.demo.road import Board, Road
 from offramp_evaluation.demo.run import run_all
@@ -57,25 +60,49 @@ def show(args: argparse.Namespace) -> None:
     if args.json is not None and not args.json.parent.is_dir():
         raise InputError(f"the record cannot be written to {args.json}: its folder does not exist; create it first")
 
-    with _screen(console, bundle, plain=args.plain) as screen:
+    with _screen(console, bundle, plain=args.plain) as screen, TemporaryDirectory(prefix="offramp-demo-") as folder:
         screen.say("measuring what every stage, branch and codec costs on this machine …")
         candidates = read_candidates(bundle)
         profile = _measure(bundle, candidates, clock)
         slowdown = args.slowdown or _slowdown(profile, script)
-        board = Board(bundle=bundle.path, source=f"camera-digits:{args.seed}", slowdown=slowdown, threads=THREADS)
-        cost = CostModel(candidates, device=profile.slowed(slowdown), edge=profile)
-        contenders = Chooser(candidates, cost, script, args.drop).contenders()
-        with Road(board, script.phases[0].link, clock) as road:
+        grounds = Grounds(
+            manifest=bundle.manifest,
+            candidates=candidates,
+            device=profile.slowed(slowdown),
+            edge=profile,
+            clock=clock,
+            objective=Objective(drop=args.drop),
+        )
+        contenders = Chooser(candidates, grounds.model, script, grounds.objective).contenders()
+        with Road(_board(args, grounds, bundle, Path(folder)), script.phases[0].link, clock) as road:
             standings = run_all(road, contenders, script, screen, clock)
+        screen.say("replaying what could have been …")
+        foreseen = foresee(bundle, grounds, script, args.seed)
 
-    console.print(final_report(standings, script, bundle.manifest.end, slowdown))
+    console.print(final_report(standings, script, bundle.manifest.end, slowdown, foreseen))
     if args.json is not None:
-        _write(args.json, record(standings, script, _conditions(args, bundle, profile, slowdown)))
+        _write(args.json, record(standings, script, _conditions(args, bundle, profile, slowdown), foreseen))
 
 
 def shipped_bundle() -> Path:
     """The trained bundle inside the package."""
     return Path(str(resources.files("offramp_evaluation") / SHIPPED))
+
+
+def _board(args: argparse.Namespace, grounds: Grounds, bundle: Bundle, folder: Path) -> Board:
+    """With the profiles that were just measured: nobody has to measure them again."""
+    own, edge = folder / "board.json", folder / "edge.json"
+    write_profile(grounds.device, own)
+    write_profile(grounds.edge, edge)
+    return Board(
+        bundle=bundle.path,
+        source=f"camera-digits:{args.seed}",
+        slowdown=grounds.device.slowdown,
+        threads=THREADS,
+        profile=own,
+        edge_profile=edge,
+        objective=str(grounds.objective),
+    )
 
 
 def _console() -> Console:

@@ -50,7 +50,9 @@ def test_every_module_of_a_role_imports_with_its_extra_alone(package: str, extra
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize("package", ["offramp", "offramp_device", "offramp_edge_server", "offramp_evaluation"])
+@pytest.mark.parametrize(
+    "package", ["offramp", "offramp_device", "offramp_edge_server", "offramp_evaluation", "offramp_orchestrator"]
+)
 def test_what_is_heavy_stays_out_of_the_process(package: str) -> None:
     run = import_all(package, absent=set())
     assert run.returncode == 0, run.stderr

@@ -315,7 +315,7 @@ def telemetry_event(report: DeviceReport, predicted: Seconds) -> dict[str, Any]:
         "latency": report.latency or None,
         "rate": report.rate,
         "edge": report.edge or None,
-        "answered": {kind.value: count for kind, count in report.answered.items() if count},
+        "results": {kind.value: count for kind, count in report.answered.items() if count},
         "wire_bytes": report.wire_bytes,
         "caution": 0 if report.drift is None else report.drift.caution,
         "trouble": report.trouble,

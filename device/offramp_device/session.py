@@ -45,8 +45,8 @@ class EdgeSession:
         tell: Callable[[str], None] = lambda _message: None,
         news: Callable[[], None] = lambda: None,
     ) -> None:
-        """`tell` takes what people should know; `news` is called on the event loop when the link has changed at a step,
-        was lost or found, or left a sample without its answer.
+        """`tell` takes what people should know; `news` is called on the event loop when the link was found, measured
+        for the first time on a connection, changed at a step, lost, or left a sample without its answer.
         """
         self.address = address
         self.connections = 0
@@ -68,6 +68,8 @@ class EdgeSession:
         """Why there is no stream; empty before the first attempt has failed."""
         self._vigil = Vigil()
         self._first_word = asyncio.Event()
+        self._first_probe = 0
+        """Number of the ping that tells the rate of a new connection."""
         self._expiry: asyncio.TimerHandle | None = None
 
     def open(self) -> "EdgeSession":
@@ -171,6 +173,8 @@ class EdgeSession:
             self._vigil.heard(now)
         self._learn(number, Seconds(0.0), now)
         self._first_word.set()
+        if number == self._first_probe:
+            self._news()
 
     def _learn(self, number: int, edge: Seconds, now: Seconds) -> None:
         link = self._ledger.link
@@ -236,7 +240,7 @@ class EdgeSession:
             self._stream, self._problem = stream, ""
         self._tell_once(f"connected to the edge at {self.address}{' again' * (self.connections > 1)}")
         self._news()
-        self._ping(stream, PROBE_PADDING)
+        self._first_probe = self._ping(stream, PROBE_PADDING)
         while True:
             self._bind()
             await asyncio.sleep(WATCH)
@@ -258,11 +262,12 @@ class EdgeSession:
             frame = bind_frame(ref, binding)
             stream.push(lambda frame=frame: frame)  # type: ignore[misc]
 
-    def _ping(self, stream: EdgeStream, padding: int = 0) -> None:
+    def _ping(self, stream: EdgeStream, padding: int = 0) -> int:
         with self._lock:
             number = self._ledger.number()
             self._ledger.link.sent(number, wire_bytes(PING_BYTES + padding), self._clock.now())
         stream.push(lambda: ping_frame(number, padding))
+        return number
 
     def _launch(self, number: int, ref: int, flight: Flight) -> None:
         stream = self._stream

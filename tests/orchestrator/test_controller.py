@@ -404,6 +404,16 @@ def test_an_overloaded_edge_sheds_some_and_pauses() -> None:
     assert moved == [2, 2, 3]
 
 
+def test_an_edge_that_is_busy_but_keeps_up_sheds_nobody() -> None:
+    fleet = Fleet()
+    fleet.edge("a")
+    fleet.device()
+    fleet.follow()
+    fleet.edge("b")
+    fleet.load("a", busy=0.8, wait=0.01, price=0.2)
+    assert fleet.pass_time(1.0) == []
+
+
 def test_nobody_is_moved_to_an_edge_without_room() -> None:
     fleet = Fleet()
     fleet.edge("a")

@@ -71,13 +71,13 @@ def with_address(edges: Iterable[Edge], address: str) -> Edge | None:
 
 
 def shed(edge: Edge, edges: Iterable[Edge], ledger: Ledger, devices: Sequence[tuple[str, str, float]]) -> list[str]:
-    """Names of those that should leave an edge, heaviest first; none when it has room, or nobody else has.
+    """Names of those that should leave an overloaded edge, heaviest first; none when nobody else has room.
 
     `devices` are its own: (name, model digest of the bundle, predicted load). So many go as would even the two out, and
     never more than a quarter of them.
     """
     others = [other for other in edges if other.name != edge.name and other.has_room]
-    if not edge.overloaded or not others:
+    if not others:
         return []
     gap = load_of(edge, ledger) - min(load_of(other, ledger) for other in others)
     leaving: list[str] = []

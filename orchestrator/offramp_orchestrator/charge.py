@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from offramp.bundle.manifest import Manifest
 from offramp.errors import PlanError
 from offramp.plan import Plan
+from offramp.planning.forecast import Forecast
 from offramp.planning.resolve import default_plan, resolve
 from offramp.planning.strategies.catalog import open_strategy
 from offramp.planning.strategies.strategy import Choice, Grounds, Strategy
@@ -144,6 +145,15 @@ class Charge:
         )
         self.acknowledged, self._sent_at = False, now
         return self.ordered
+
+    def expects(self, report: DeviceReport, edge: Edge | None) -> Forecast | None:
+        """Of the plan in force, by all that is known now; None while nothing is known about it."""
+        if self._grounds is None or not report.plan:
+            return None
+        plan = resolve(report.plan, self._grounds.manifest)
+        reachable = bool(self.device.own_edge or edge)
+        situation = situation_of(report, edge, reachable=reachable)
+        return self._grounds.model.forecast_plan(plan, situation, self._grounds.objective.deadline)
 
     def acknowledge(self, report: DeviceReport) -> bool:
         """Whether this report is the first to say that the last order is followed."""

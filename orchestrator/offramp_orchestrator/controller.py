@@ -109,7 +109,7 @@ class Controller:
             return []
         report = device_report_from_proto(message)
         if self.policy.telemetry:
-            self._tell(news.telemetry(charge, report))
+            self._tell(news.telemetry(charge, report, charge.expects(report, self._edge_of(charge))))
         return [] if quiet else self._hear(charge, report, settled, now)
 
     def device_left(self, name: str, why: str = "") -> None:

@@ -1,5 +1,6 @@
 """What a controller tells: one function for each kind of event. docs/orchestrator.md has the table."""
 
+from offramp.planning.forecast import Forecast
 from offramp.records import Answered
 from offramp.telemetry import DeviceOrder, DeviceReport
 from offramp_orchestrator.charge import Charge
@@ -73,9 +74,11 @@ def drift(device: Device) -> Event:
     )
 
 
-def telemetry(charge: Charge, report: DeviceReport) -> Event:
-    """What a table of the running fleet shows, once a second for each device."""
-    order = charge.ordered
+def telemetry(charge: Charge, report: DeviceReport, expected: Forecast | None) -> Event:
+    """What a table of the running fleet shows, once a second for each device.
+
+    `expected` of the plan in force, by what this report says.
+    """
     return Event(
         TELEMETRY,
         {
@@ -85,7 +88,7 @@ def telemetry(charge: Charge, report: DeviceReport) -> Event:
             "edge": report.edge,
             "rate": report.rate,
             "queue": report.queue,
-            "predicted": order.predicted if order and order.revision == report.revision else None,
+            "predicted": expected.mean if expected else None,
             "latency": report.latency if any(report.answered.get(kind) for kind in _ANSWERS) else None,
             "answered": {kind.value: report.answered.get(kind, 0) for kind in Answered},
             "wire_bytes": report.wire_bytes,

@@ -456,4 +456,15 @@ def test_telemetry_is_told_where_it_is_wanted() -> None:
     event = fleet.told("telemetry")[-1]
     assert event.about["bandwidth"] == 21e6
     assert event.about["plan"] == SENDS
-    assert event.about["predicted"] == fleet.last().predicted
+    assert event.about["predicted"] == pytest.approx(fleet.last().predicted, rel=0.02)
+
+
+def test_what_is_predicted_of_the_plan_in_force_follows_the_link_though_the_plan_stays() -> None:
+    fleet = Fleet(telemetry=True)
+    fleet.edge()
+    fleet.device()
+    fleet.follow()
+    fleet.report(link=a_link(20.0))
+    fleet.report(link=a_link(18.0))
+    before, after = (event.about["predicted"] for event in fleet.told("telemetry")[-2:])
+    assert after > before

@@ -25,6 +25,8 @@ examples:
   offramp device --bundle cats/ --source pictures/ --plan "split=end, exit=confidence:0.9"
   offramp device --bundle cats/ --source camera:0 --edge 192.0.2.7:50051 \\
       --plan "split=3, exit=confidence:0.85, codec=affine8+zstd"
+  offramp device --orchestrator 192.0.2.1:50050 --source camera:0
+  offramp device --bundle cats/ --source camera:0 --edge 192.0.2.7:50051 --plan auto
 
 One JSON line per sample on standard output (durations in seconds), a summary on standard error.
 Ctrl-C and SIGTERM stop it; samples that are under way get their result first.

@@ -4,12 +4,14 @@
                  └ reports ─► orchestrator ─► what it predicts of the plan in force, from what was measured so far
 
 The orchestrator learns for some seconds; what it predicts then is compared with the mean latency of the seconds after.
+Frames are one of each scene: what is predicted is a mean over all of them, and a few scenes have means of their own.
 """
 
 import contextlib
 import sys
 import tempfile
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy as np
 from benchmarks.harness import Claim, a_parser, report
 from offramp.bundle.store import Bundle, open_bundle
 from offramp.clock import SystemClock
+from offramp.data.camera import camera_frames
 from offramp.errors import OfframpError
 from offramp.measure.here import profile_here
 from offramp.measure.profile import write_profile
@@ -32,7 +35,9 @@ from offramp_evaluation.demo.script import Phase, Script
 from offramp_evaluation.shaper.link import parse_link
 
 LINKS = ("0.5mbit,30ms", "2mbit,20ms", "5mbit,20ms", "20mbit,10ms", "50mbit,10ms")
-LEARNING, JUDGED, RATE = Seconds(6.0), Seconds(10.0), 8.0
+LEARNING, JUDGED, RATE = Seconds(6.0), Seconds(14.0), 8.0
+LONGEST_RUN = 24
+"""Frames of a scene, at most."""
 MEDIAN, WORST = 0.10, 0.25
 
 
@@ -57,13 +62,14 @@ class Quiet:
 def main() -> int:
     parser = a_parser(__doc__.partition("\n")[0])
     parser.add_argument("--bundle", type=Path, default=DEMO_BUNDLE, help="default: the shipped demo")
-    parser.add_argument("--source", default="camera-digits:5", help="of frames (default: camera-digits:5)")
+    parser.add_argument("--frames", type=Path, help="x and y in an .npz (default: camera-digits, one frame a scene)")
     parser.add_argument("--slowdown", type=float, default=30.0, help="of the emulated board (default: 30)")
     arguments = parser.parse_args()
     bundle, links = open_bundle(arguments.bundle), LINKS[:1] if arguments.quick else LINKS
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        board = a_board(bundle, arguments.source, arguments.slowdown, Path(folder))
+        frames = arguments.frames or scenes(Path(folder) / "frames.npz")
+        board = a_board(bundle, str(frames), arguments.slowdown, Path(folder))
         for plan in plans(bundle):
             for link in links:
                 found.append(one(board, plan, link))
@@ -75,6 +81,14 @@ def main() -> int:
         Claim(name="the same, worst", found=max(errors), limit=WORST, unit=""),
     ]
     return report("prediction", claims, details, arguments)
+
+
+def scenes(path: Path) -> Path:
+    """One frame of each run that the camera films, as a file."""
+    wanted = round((LEARNING + JUDGED) * RATE)
+    drawn = list(islice(camera_frames(seed=5), 0, LONGEST_RUN * wanted, LONGEST_RUN))
+    np.savez(path, x=np.stack([frame.image for frame in drawn]), y=np.array([frame.truth for frame in drawn]))
+    return path
 
 
 def a_board(bundle: Bundle, source: str, slowdown: float, folder: Path) -> Board:

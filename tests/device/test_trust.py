@@ -61,7 +61,7 @@ def test_caution_goes_over_to_another_policy() -> None:
     trust = a_trust()
     disagree(trust, samples=700)
     raised = trust.caution
-    follow(trust, "split=3, exit=margin:0.97@1, codec=float32")
+    follow(trust, "split=3, exit=margin:0.995@1, codec=float32")
     assert trust.caution == min(raised, len(PATHS["margin"]))
 
 

@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="offramp",
         description="One neural network on two machines: early exits on the device, the rest at the edge.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=20),  # beside the longest name
     )
     parser.add_argument("--version", action="version", version=f"offramp {__version__}")
     table = parser.add_subparsers(title="commands", metavar="COMMAND")

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="offramp",
         description="One neural network on two machines: early exits on the device, the rest at the edge.",
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=20),  # beside the longest name
+        formatter_class=_Page,
     )
     parser.add_argument("--version", action="version", version=f"offramp {__version__}")
     table = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -54,6 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.parse_args(given)
     parser.print_help()
     return DONE
+
+
+class _Page(argparse.HelpFormatter):
+    """Leaves room for the indent of a command's name, which argparse forgets: the longest would have its own line."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        self._action_max_length += 2
 
 
 def _run(name: str, target: str, arguments: list[str]) -> int:

@@ -10,6 +10,7 @@ from offramp.data.camera_digits import load_camera_digits
 from offramp.data.cifar10 import load_cifar10
 from offramp.data.dataset import DataSet
 from offramp.data.folder import load_folder
+from offramp.data.mitbih import load_mitbih
 from offramp.data.mnist import load_mnist
 from offramp.data.request import Loader, Request
 from offramp.errors import DataError
@@ -31,6 +32,7 @@ LOADERS: Catalogue[Kind] = Catalogue(
         ("camera-digits", Kind(loader=load_camera_digits, summary="digits held before a camera", needs_path=False)),
         ("cifar10", Kind(loader=load_cifar10, summary="a folder of CIFAR-10, as published or as WebP")),
         ("folder", Kind(loader=load_folder, summary="class folders of pictures")),
+        ("mitbih", Kind(loader=load_mitbih, summary="a folder of MIT-BIH's WFDB records")),
         ("mnist", Kind(loader=load_mnist, summary="a folder of MNIST's idx files")),
         ("npz", Kind(loader=load_npz, summary="a .npz file with x and y")),
     ],

@@ -45,6 +45,8 @@ class DataSet:
     """Values of Part: what the publisher of the data decided, UNASSIGNED where nobody did."""
     digest: str
     """sha256 over everything above that the publisher made: samples, truth and labels."""
+    stream_N: NDArray[np.str_] | None = None
+    """The stream that each sample came in, and came in this order; None where each part is one stream."""
     mirrors: bool = False
     """Whether a mirrored picture keeps its class: a horse does, a digit does not."""
     skipped: tuple[tuple[str, str], ...] = ()
@@ -57,7 +59,10 @@ class DataSet:
                 f"{self.name}: samples are {self.samples.dtype} {tuple(self.samples.shape[1:])}, "
                 f"declared as {self.sample.dtype} {self.sample.shape}"
             )
-        for what, column in (("labels", self.truth_N), ("groups", self.group_N), ("parts", self.part_N)):
+        for what, column in (
+            *(("labels", self.truth_N), ("groups", self.group_N), ("parts", self.part_N)),
+            *((("streams", self.stream_N),) if self.stream_N is not None else ()),
+        ):
             if column.shape != (count,):
                 raise DataError(f"{self.name} has {count} samples but {what} of shape {column.shape}; give one each")
         if count and not 0 <= int(self.truth_N.min()) <= int(self.truth_N.max()) < len(self.labels):
@@ -88,6 +93,7 @@ class DataSet:
             truth_N=self.truth_N[rows],
             group_N=self.group_N[rows],
             part_N=self.part_N[rows],
+            stream_N=None if self.stream_N is None else self.stream_N[rows],
         )
 
     def limited(self, count: int | None, *, seed: int = 0) -> "DataSet":

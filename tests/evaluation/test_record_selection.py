@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,22 @@ def test_a_limit_keeps_whole_groups() -> None:
     selection = select(some_data(), MANIFEST, ("train",), limit=23)
     assert len(selection) == 23
     assert np.unique(selection.group_M, return_counts=True)[1].tolist().count(5) == 4
+
+
+def test_without_streams_a_subset_is_one() -> None:
+    selection = select(some_data(), MANIFEST, ("calibration", "test"))
+    assert set(selection.stream_M.tolist()) == {"noise/calibration", "noise/test"}
+    for name in ("calibration", "test"):
+        index_M = selection.index_M[selection.subset_M == name]
+        assert index_M.tolist() == list(range(len(index_M)))
+
+
+def test_each_stream_counts_its_own_samples() -> None:
+    part_N = np.repeat(np.array([Part.TEST, Part.TRAIN, Part.CALIBRATION], np.int8), [5, 95, 100])
+    data = replace(some_data(), part_N=part_N, stream_N=np.array(["b", "a", "a", "b"] * (COUNT // 4)))
+    selection = select(data, MANIFEST, ("test",))
+    assert selection.stream_M.tolist() == [f"noise/test/{name}" for name in "baabb"]
+    assert selection.index_M.tolist() == [0, 0, 1, 1, 2]
 
 
 def test_the_digest_tells_order_and_choice_apart() -> None:

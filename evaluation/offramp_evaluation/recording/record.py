@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from offramp.bundle.manifest import SCORES
 from offramp.bundle.store import Bundle
 from offramp.measure.listen import Heard, codec_entries, join
@@ -164,14 +162,13 @@ def _as_codecs(header: TapeHeader) -> Codecs:
 
 
 def _rows(selection: Selection, rows: slice, heard: Heard) -> TapeRows:
-    subset = selection.subset_M[rows]
     return TapeRows(
         id=selection.id_M[rows],
         index=selection.index_M[rows],
         group=selection.group_M[rows],
         truth=selection.truth_M[rows],
-        stream=np.char.add(f"{selection.name}/", subset),
-        subset=subset,
+        stream=selection.stream_M[rows],
+        subset=selection.subset_M[rows],
         logits=heard.logits,
         scores=heard.scores,
         payload_bytes=heard.payload_bytes,

@@ -39,8 +39,10 @@ class Selection:
     group_M: NDArray[np.int64]
     truth_M: NDArray[np.int64]
     subset_M: NDArray[np.str_]
+    stream_M: NDArray[np.str_]
+    """Each stream of a subset by name, such as `mitbih/test/100`; a subset without any is one stream."""
     index_M: NDArray[np.int64]
-    """Position in its stream; each subset is one stream, in the order of the data set."""
+    """Position in its stream, in the order of the data set."""
 
     def __len__(self) -> int:
         return len(self.id_M)
@@ -74,6 +76,9 @@ def select(
     taken = [(name, _limited(places[name], data.group_N, limit, seed)) for name in SUBSETS if name in subsets]
     id_M = np.concatenate([rows for _, rows in taken])
     subset_M = np.concatenate([np.full(len(rows), name) for name, rows in taken])
+    stream_M = np.char.add(f"{data.name}/", subset_M)
+    if data.stream_N is not None:
+        stream_M = np.char.add(np.char.add(stream_M, "/"), data.stream_N[id_M])
     # Of few, a copy: the data set may be let go then, and camera-digits takes 1.5 GB.
     few = 2 * len(id_M) < len(data)
     selection = Selection(
@@ -86,7 +91,8 @@ def select(
         group_M=data.group_N[id_M],
         truth_M=truth_N[id_M],
         subset_M=subset_M,
-        index_M=np.concatenate([np.arange(len(rows)) for _, rows in taken]),
+        stream_M=stream_M,
+        index_M=_positions(stream_M),
     )
     return replace(selection, digest=_digest(selection, manifest.labels))
 
@@ -108,6 +114,15 @@ def _limited(rows: NDArray[np.int64], group_N: NDArray[np.int64], limit: int | N
     order = np.random.default_rng(seed).permutation(len(groups))
     enough = int(np.searchsorted(np.cumsum(sizes[order]), limit)) + 1
     return rows[np.isin(group_N[rows], groups[order[:enough]])][:limit]
+
+
+def _positions(stream_M: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Of each sample in its stream."""
+    _, which_M, lengths = np.unique(stream_M, return_inverse=True, return_counts=True)
+    index_M = np.empty(len(stream_M), np.int64)
+    starts = np.cumsum(lengths) - lengths
+    index_M[np.argsort(which_M, kind="stable")] = np.arange(len(stream_M)) - np.repeat(starts, lengths)
+    return index_M
 
 
 def _truth(data: DataSet, labels: tuple[str, ...]) -> NDArray[np.int64]:

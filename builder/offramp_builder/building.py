@@ -183,6 +183,7 @@ def _exits(
         recipe.branch_kind,
         train=parts.train,
         calibration=parts.calibration,
+        settings=recipe.branch_settings,
         seed=recipe.seed,
         progress=screen.progress,
     )

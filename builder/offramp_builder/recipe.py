@@ -1,10 +1,11 @@
 """A recipe: everything that `offramp build` is told, as one value; and those that ship."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from offramp.errors import SettingsError
 from offramp.registry import Catalogue
+from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.training.settings import TrainSettings
 
 
@@ -37,6 +38,7 @@ class Recipe:
     branches: str = "auto"
     """auto (two, where there is room), a number, names between commas, or none."""
     branch_kind: str = "linear"
+    branch_settings: BranchSettings = field(default_factory=BranchSettings)
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -8,37 +8,32 @@ import pytest
 import torch
 from torch import nn
 
-from offramp.data import Parts, split
+from offramp.data import Parts
 from offramp.errors import ModelError, UnknownNameError
 from offramp.records import SampleSpec
 from offramp_builder.branches.catalog import BRANCH_KINDS
+from offramp_builder.branches.kind import logits_of
 from offramp_builder.branches.placing import place_branches
 from offramp_builder.branches.pooling import GlobalMean, channel_axes
 from offramp_builder.branches.training import train_branches
 from offramp_builder.capture import Captured, capture
 from offramp_builder.features import run_to
 from offramp_builder.preprocess import preprocessor
-from offramp_builder.training.settings import TrainSettings
-from offramp_builder.training.trainer import train
 from offramp_builder.zoo import ZOO
 from tests.builder.building import Capturing
-from tests.builder.learnable import SIDE, bright_squares
+from tests.builder.trunks import squares_parts, squares_trunk
 
 SHAPES = [(8, 12, 12), (8, 32), (64, 16), (24,)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def parts() -> Parts:
-    return split(bright_squares(600, split=True))
+    return squares_parts()
 
 
-@pytest.fixture(scope="module")
-def trunk(parts: Parts) -> Captured:
-    """A ResNet-8 that was trained just enough to have something to say."""
-    torch.manual_seed(0)
-    network = capture(ZOO["resnet8"].factory(4, (SIDE, SIDE, 3)), parts.train.sample, preprocessor(parts.train.sample))
-    train(network.road, parts.train, TrainSettings(epochs=4, batch=32, shift=0.0))
-    return capture(network.road.model, parts.train.sample, network.road.preprocess)
+@pytest.fixture
+def trunk() -> Captured:
+    return squares_trunk()
 
 
 @pytest.mark.parametrize(("kind", "names"), [("linear", ["layer2", "layer3"]), ("conv", ["layer1", "layer2"])])
@@ -96,8 +91,8 @@ def test_every_variant_of_every_kind_answers_logits_before_and_after_it_is_finis
         variant.head(pooled)
         expected = variant.head.eval()(pooled)
         found = BRANCH_KINDS[kind].finish(variant.head)(pooled)
-        assert found.shape == (6, 3)
-        assert torch.allclose(found, expected, atol=1e-5)
+        assert logits_of(found).shape == (6, 3)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_vector_has_one_channel_axis_and_a_map_may_have_two() -> None:

@@ -5,9 +5,10 @@ things are. Sound and ECG features get the same in one dimension.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
-from offramp_builder.branches.kind import Variant
+from offramp_builder.branches.kind import Answer, Lesson, Variant, logits_of
 from offramp_builder.branches.pooling import GlobalMean
 
 _WIDTH = 64
@@ -15,13 +16,16 @@ _LEAST_SIDE = 4  # a smaller feature has no shapes left to see
 
 
 class ConvBranch:
-    """For features [C, H, W] and [C, L]."""
+    """BranchyNet's (Teerapittayanon and others, 2016), in its least form. For features [C, H, W] and [C, L]."""
 
     def variants(self, shape: tuple[int, ...], classes: int, /) -> list[Variant]:
         if len(shape) not in (2, 3) or min(shape[1:]) < _LEAST_SIDE:
             return []
         # Whole maps: few passes, and half the memory.
         return [Variant(pool=nn.Identity(), head=_head(shape, classes), epochs=8, cached=torch.bfloat16)]
+
+    def loss(self, answer: Answer, lesson: Lesson, _index: int, /) -> Tensor:
+        return functional.cross_entropy(logits_of(answer), lesson.truth_N)
 
     def finish(self, head: nn.Module, /) -> nn.Module:
         return head.eval()

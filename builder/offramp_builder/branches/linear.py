@@ -1,34 +1,26 @@
 """`linear`: global pooling and one linear layer; a few hundred multiply-accumulates."""
 
-import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
-from offramp_builder.branches.kind import Variant
-from offramp_builder.branches.pooling import GlobalMean, channel_axes
+from offramp_builder.branches.kind import Answer, Lesson, Variant, logits_of
+from offramp_builder.branches.pooling import mean_variants
+from offramp_builder.branches.standardising import fold, standardise
 
 
 class LinearBranch:
-    """The channel axis is found by trying: first or last."""
+    """Logits of a linear layer, fitted to the labels by cross-entropy."""
 
     def variants(self, shape: tuple[int, ...], classes: int, /) -> list[Variant]:
-        return [
-            Variant(pool=GlobalMean(axis, len(shape) + 1), head=_head(([0, *shape])[axis], classes))
-            for axis in channel_axes(shape)
-        ]
+        return mean_variants(shape, lambda channels: _head(channels, classes))
+
+    def loss(self, answer: Answer, lesson: Lesson, _index: int, /) -> Tensor:
+        return functional.cross_entropy(logits_of(answer), lesson.truth_N)
 
     def finish(self, head: nn.Module, /) -> nn.Module:
         norm, linear = head.children()
-        assert isinstance(norm, nn.BatchNorm1d)
-        assert isinstance(linear, nn.Linear)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        folded = nn.Linear(linear.in_features, linear.out_features)
-        with torch.no_grad():
-            folded.weight.copy_(linear.weight * (norm.running_var + norm.eps).rsqrt())
-            folded.bias.copy_(linear.bias - folded.weight @ norm.running_mean)
-        return folded.eval()
+        return fold(norm, linear)
 
 
 def _head(channels: int, classes: int) -> nn.Module:
-    # Features differ in scale by orders of magnitude; standardised they train in seconds. Folded into the layer later.
-    return nn.Sequential(nn.BatchNorm1d(channels, affine=False, momentum=None), nn.Linear(channels, classes))
+    return nn.Sequential(standardise(channels), nn.Linear(channels, classes))

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
+from offramp_builder.branches.kind import Answer, logits_of
 from offramp_builder.branches.training import fitting_variants
 from offramp_builder.capture import Captured
 from offramp_builder.training.supervision import Supervised
@@ -17,7 +18,14 @@ def throw_away_classifiers(captured: Captured, positions: Sequence[int], kind: s
         name = f"model.{captured.cuts[position].name}"
         if name in modules:
             found += [
-                Supervised(module=name, classifier=nn.Sequential(variant.pool, variant.head))
+                Supervised(module=name, classifier=nn.Sequential(variant.pool, variant.head, _Logits()))
                 for variant in fitting_variants(captured, position, kind)
             ]
     return found
+
+
+class _Logits(nn.Module):
+    """What supervision asks of any kind: a confidence of its own has nothing to learn from labels alone."""
+
+    def forward(self, answer: Answer) -> Tensor:
+        return logits_of(answer)

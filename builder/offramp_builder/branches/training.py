@@ -1,36 +1,35 @@
 """Training branches on a frozen trunk, from one cached pass over the samples.
 
-    samples to train on ─► trunk ─► pooled features, cached ─► heads: fitted, the best variant on held-out groups kept
+    samples to train on ─► trunk ─► pooled features, cached ─► heads: fitted, the best variant on held-out groups kept,
+                                                               then fitted together where their kind asks for it
     calibration samples ─► trunk ─► logits of every branch and of the end ─► temperatures and accuracies
 
 # N samples, K classes
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from offramp.data.dataset import DataSet
 from offramp.errors import ModelError
+from offramp_builder.branches.cache import Progress, cached
 from offramp_builder.branches.catalog import BRANCH_KINDS
-from offramp_builder.branches.kind import Variant
+from offramp_builder.branches.fitting import Pupil, Teacher, needs_final
+from offramp_builder.branches.kind import Variant, logits_of
+from offramp_builder.branches.settings import BranchSettings
+from offramp_builder.bundle import branch_macs
 from offramp_builder.capture import Captured
-from offramp_builder.features import features
+from offramp_builder.features import features, run_to
 from offramp_builder.segments import Branch
 from offramp_builder.temperature import fit_temperature
-from offramp_builder.training.trainer import batches_of, has_bfloat16
+from offramp_builder.training.trainer import batches_of
 
-_BATCH, _RATE = 256, 3e-3
 _HELD_OUT = 0.1  # share of the groups to train on that choose between variants
-_CACHE = 1 << 30  # 1 GiB of features; beyond it the branches train on a random part of the samples
-
-
-Progress = Callable[[str, int, int], None]
 
 
 def _ignore(_what: str, _done: int, _total: int) -> None:
@@ -54,6 +53,7 @@ def train_branches(
     *,
     train: DataSet,
     calibration: DataSet,
+    settings: BranchSettings | None = None,
     seed: int = 0,
     progress: Progress = _ignore,
 ) -> TrainedExits:
@@ -66,8 +66,8 @@ def train_branches(
         UnknownNameError: There is no such kind.
     """
     torch.manual_seed(seed)
-    fresh = {position: fitting_variants(captured, position, kind) for position in positions}
-    networks = _fit(captured, fresh, kind, train, seed, progress) if positions else {}
+    fresh = {position: fitting_variants(captured, position, kind) for position in sorted(positions)}
+    networks = _fit(captured, fresh, kind, train, settings or BranchSettings(), seed, progress) if positions else {}
     said = _listen(captured, networks, calibration, progress)
     truth_N = calibration.truth_N
     temperatures = {position: fit_temperature(logits_NK, truth_N) for position, logits_NK in said.items()}
@@ -109,103 +109,55 @@ def fitting_variants(captured: Captured, position: int, kind: str) -> list[Varia
 def _fit(
     captured: Captured,
     fresh: dict[int, list[Variant]],
-    kind: str,
+    name: str,
     data: DataSet,
+    settings: BranchSettings,
     seed: int,
     progress: Progress,
 ) -> dict[int, nn.Module]:
     rng = np.random.default_rng(seed)
-    most = _affordable(captured, fresh)
-    if len(data) > most:
-        data = data.take(np.sort(rng.permutation(len(data))[:most]))
-    cache = _cache(captured, fresh, data, progress)
-    groups = np.unique(data.group_N)
-    held_out_N = np.isin(data.group_N, rng.permutation(groups)[: round(_HELD_OUT * len(groups))])
-    truth_N = torch.from_numpy(data.truth_N)
+    kind = BRANCH_KINDS[name]
+    cache = cached(captured, fresh, data, final=needs_final(kind, settings), rng=rng, progress=progress)
+    teacher = Teacher(
+        kind=kind,
+        truth_N=torch.from_numpy(cache.data.truth_N),
+        final_NK=cache.final_NK,
+        branches=len(fresh),
+        settings=settings,
+        seed=seed,
+    )
+    groups = np.unique(cache.data.group_N)
+    held_out_N = np.isin(cache.data.group_N, rng.permutation(groups)[: round(_HELD_OUT * len(groups))])
     judging = torch.from_numpy(np.flatnonzero(held_out_N if held_out_N.any() else ~held_out_N))
-    finished: dict[int, nn.Module] = {}
+    chosen: dict[int, Pupil] = {}
     for done, (position, variants) in enumerate(fresh.items()):
         progress("fitting branches", done, len(fresh))
+        pupils = [
+            Pupil(variant=variant, feature_N=feature_N)
+            for variant, feature_N in zip(variants, cache.features[position], strict=True)
+        ]
         # One variant needs no judge: it learns from everything.
-        learning = torch.from_numpy(np.flatnonzero(~held_out_N)) if len(variants) > 1 else torch.arange(len(data))
-        scores = []
-        for variant, feature in zip(variants, cache[position], strict=True):
-            _fit_head(variant, feature, learning, truth_N, seed)
-            scores.append(_accuracy(variant, feature[judging], truth_N[judging]) if len(variants) > 1 else 1.0)
-        best = variants[int(np.argmax(scores))]
-        finished[position] = nn.Sequential(best.pool, BRANCH_KINDS[kind].finish(best.head)).eval()
+        learning = torch.from_numpy(np.flatnonzero(~held_out_N)) if len(pupils) > 1 else torch.arange(len(cache.data))
+        for pupil in pupils:
+            teacher.teach(pupil, learning, done)
+        chosen[position] = max(pupils, key=lambda pupil: teacher.accuracy(pupil, judging)) if pupils[1:] else pupils[0]
+    teacher.teach_together(list(chosen.values()), _costs(captured, chosen))
     progress("fitting branches", len(fresh), len(fresh))
-    return finished
+    return {
+        position: nn.Sequential(pupil.variant.pool, kind.finish(pupil.variant.head)).eval()
+        for position, pupil in chosen.items()
+    }
 
 
-def _affordable(captured: Captured, fresh: dict[int, list[Variant]]) -> int:
-    """How many samples' pooled features fit into the cache."""
-    one = next(features(captured, list(fresh), [captured.examples[:1]]))
-    nbytes: int = sum(
-        variant.pool(one[position][0]).to(variant.cached).nbytes
-        for position, variants in fresh.items()
-        for variant in variants
-    )
-    return max(1, _CACHE // nbytes)
-
-
-def _cache(
-    captured: Captured, fresh: dict[int, list[Variant]], data: DataSet, progress: Progress
-) -> dict[int, list[Tensor]]:
-    """Pooled features of all samples, filled in as the trunk yields them: never twice in memory."""
-    cache: dict[int, list[Tensor]] = {}
-    done = 0
-    batches = (torch.from_numpy(batch) for batch in batches_of(data.samples))
-    for found in features(captured, list(fresh), batches):
-        pooled = {
-            position: [variant.pool(found[position][0]).to(variant.cached) for variant in variants]
-            for position, variants in fresh.items()
-        }
-        if not cache:
-            cache = {
-                position: [tensor.new_empty((len(data), *tensor.shape[1:])) for tensor in tensors]
-                for position, tensors in pooled.items()
-            }
-        for position, tensors in pooled.items():
-            for place, tensor in zip(cache[position], tensors, strict=True):
-                place[done : done + len(tensor)] = tensor
-        done += len(tensors[0])
-        progress("running the trunk", done, len(data))
-    return cache
-
-
-def _fit_head(variant: Variant, feature: Tensor, rows_R: Tensor, truth_N: Tensor, seed: int) -> None:
-    """Fit a variant's head to the samples `rows_R` of its cached features."""
-    head = variant.head
-    generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(head.parameters(), lr=_RATE, weight_decay=1e-4)
-    steps = max(1, len(rows_R) // _BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=variant.epochs * steps)
-    head.train()
-    for _ in range(variant.epochs):
-        order_R = rows_R[torch.randperm(len(rows_R), generator=generator)]
-        for step in range(steps):
-            rows = order_R[step * _BATCH : (step + 1) * _BATCH]
-            with torch.autocast("cpu", torch.bfloat16, enabled=_in_half(variant)):
-                loss = functional.cross_entropy(head(_given(variant, feature[rows])).float(), truth_N[rows])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-    head.eval()
-
-
-def _accuracy(variant: Variant, feature: Tensor, truth_N: Tensor) -> float:
-    with torch.no_grad():
-        return float((variant.head(feature.float()).argmax(1) == truth_N).float().mean())
-
-
-def _in_half(variant: Variant) -> bool:
-    return variant.cached is torch.bfloat16 and has_bfloat16()
-
-
-def _given(variant: Variant, feature: Tensor) -> Tensor:
-    return feature if _in_half(variant) else feature.float()
+def _costs(captured: Captured, chosen: dict[int, Pupil]) -> list[float]:
+    """What leaving costs at each branch and at the end; every branch on the way is charged. See `JointKind`."""
+    at = run_to(captured, list(chosen), captured.examples[:1])
+    costs, branches = [], 0
+    for position, pupil in chosen.items():
+        network = nn.Sequential(pupil.variant.pool, pupil.variant.head)
+        branches += branch_macs(Branch(position=position, kind="", network=network), at[position])
+        costs.append((captured.cuts[position].macs + branches) / captured.macs)
+    return [*costs, (captured.macs + branches) / captured.macs]
 
 
 def _listen(
@@ -217,7 +169,7 @@ def _listen(
     for found in features(captured, list(heard), (torch.from_numpy(batch) for batch in batches_of(data.samples))):
         with torch.no_grad():
             for position, network in networks.items():
-                heard[position].append(network(*found[position]).numpy())
+                heard[position].append(logits_of(network(*found[position])).numpy())
         heard[captured.end].append(found[captured.end][0].float().numpy())
         done += len(heard[captured.end][-1])
         progress("calibrating exits", done, len(data))

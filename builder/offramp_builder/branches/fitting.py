@@ -1,0 +1,116 @@
+"""Fitting heads to cached features: each alone, then all together where their kind asks for it.
+
+# N samples, K classes, R rows
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from offramp_builder.branches.kind import Answer, BranchKind, JointKind, Lesson, Variant, logits_of
+from offramp_builder.branches.losses import distillation
+from offramp_builder.branches.settings import BranchSettings
+from offramp_builder.training.trainer import has_bfloat16
+
+_BATCH, _RATE, _DECAY = 256, 3e-3, 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pupil:
+    """A variant, and its cached features [N, …]."""
+
+    variant: Variant
+    feature_N: Tensor
+
+    def answer(self, rows_R: Tensor) -> Answer:
+        """To the samples of these rows."""
+        half = self.variant.cached is torch.bfloat16 and has_bfloat16()
+        feature = self.feature_N[rows_R]
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            answer = self.variant.head(feature if half else feature.float())
+        return (answer[0].float(), answer[1].float()) if isinstance(answer, tuple) else answer.float()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Teacher:
+    """What is known of all samples, and how branches of a kind learn from it."""
+
+    kind: BranchKind
+    truth_N: Tensor
+    final_NK: Tensor | None
+    """Logits of the whole network, for kinds and settings that need them (`needs_final`)."""
+    branches: int
+    settings: BranchSettings
+    seed: int
+    """Of the order of the samples, and of what heads draw while they are fitted: equal calls fit equal heads."""
+
+    def teach(self, pupil: Pupil, rows_R: Tensor, index: int) -> None:
+        """Fit branch `index` alone to the samples of these rows."""
+
+        def loss(rows_R: Tensor) -> Tensor:
+            lesson, answer = self._lesson(rows_R), pupil.answer(rows_R)
+            return self._with_distillation(self.kind.loss(answer, lesson, index), [answer], lesson)
+
+        self._fit([pupil], rows_R, loss)
+
+    def teach_together(self, pupils: Sequence[Pupil], costs: Sequence[float]) -> None:
+        """Fit all branches further, to all samples, where their kind has a joint loss; see `JointKind` for `costs`."""
+        kind = self.kind
+        if not isinstance(kind, JointKind):
+            return
+
+        def loss(rows_R: Tensor) -> Tensor:
+            lesson, answers = self._lesson(rows_R), [pupil.answer(rows_R) for pupil in pupils]
+            return self._with_distillation(kind.joint_loss(answers, lesson, costs), answers, lesson)
+
+        self._fit(pupils, torch.arange(len(self.truth_N)), loss)
+
+    def accuracy(self, pupil: Pupil, rows_R: Tensor) -> float:
+        """Share of the samples of these rows that a fitted pupil gets right, in full precision."""
+        with torch.no_grad():
+            logits_RK = logits_of(pupil.variant.head(pupil.feature_N[rows_R].float()))
+        return float((logits_RK.argmax(1) == self.truth_N[rows_R]).float().mean())
+
+    def _lesson(self, rows_R: Tensor) -> Lesson:
+        return Lesson(
+            truth_N=self.truth_N[rows_R],
+            final_NK=None if self.final_NK is None else self.final_NK[rows_R],
+            branches=self.branches,
+            settings=self.settings,
+        )
+
+    def _with_distillation(self, own: Tensor, answers: Sequence[Answer], lesson: Lesson) -> Tensor:
+        share = self.settings.distill
+        if not share:
+            return own
+        assert lesson.final_NK is not None
+        told = [
+            distillation(logits_of(answer), lesson.final_NK, self.settings.distill_temperature) for answer in answers
+        ]
+        return (1 - share) * own + share * torch.stack(told).sum()
+
+    def _fit(self, pupils: Sequence[Pupil], rows_R: Tensor, loss: Callable[[Tensor], Tensor]) -> None:
+        torch.manual_seed(self.seed)
+        order = torch.Generator().manual_seed(self.seed)
+        heads = nn.ModuleList(pupil.variant.head for pupil in pupils)
+        epochs = max(pupil.variant.epochs for pupil in pupils)
+        steps = max(1, len(rows_R) // _BATCH)
+        optimizer = torch.optim.AdamW(heads.parameters(), lr=_RATE, weight_decay=_DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=epochs * steps)
+        heads.train()
+        for _ in range(epochs):
+            order_R = rows_R[torch.randperm(len(rows_R), generator=order)]
+            for step in range(steps):
+                value = loss(order_R[step * _BATCH : (step + 1) * _BATCH])
+                optimizer.zero_grad(set_to_none=True)
+                value.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+        heads.eval()
+
+
+def needs_final(kind: BranchKind, settings: BranchSettings) -> bool:
+    """Whether branches learn from what the end of the network says, which takes running it to its end."""
+    return settings.distill > 0 or isinstance(kind, JointKind)

@@ -1,0 +1,72 @@
+"""What branches on a frozen trunk are fitted to: functions of logits, confidences, costs and labels.
+
+# N samples, K classes, B branches, E = B + 1 exits
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_LEAST = 1e-12  # probability whose logarithm is still taken
+
+
+def distillation(logits_NK: Tensor, final_NK: Tensor, temperature: float) -> Tensor:
+    """How far a branch is from the end of its own network: T² KL(end || branch) at temperature T, in nats.
+
+    From Hinton and others, "Distilling the Knowledge in a Neural Network" (2015); T² keeps its gradients as large as
+    those of the labels.
+    """
+    wanted_NK = torch.log_softmax(final_NK / temperature, dim=1)
+    said_NK = torch.log_softmax(logits_NK / temperature, dim=1)
+    return temperature**2 * functional.kl_div(said_NK, wanted_NK, reduction="batchmean", log_target=True)
+
+
+def class_exclusion(logits_NK: Tensor, truth_N: Tensor) -> Tensor:
+    """Binary cross-entropy of each class against all others; the true one weighs 4 (K - 1) times a false one.
+
+    From "Early-Exit with Class Exclusion" (2309.13443), where the weight is 36 for 10 classes and 396 for 100.
+    """
+    classes = logits_NK.shape[1]
+    wanted_NK = functional.one_hot(truth_N, classes).to(logits_NK.dtype)
+    weight = torch.full((), 4.0 * (classes - 1))
+    return functional.binary_cross_entropy_with_logits(logits_NK, wanted_NK, pos_weight=weight)
+
+
+def eenets(
+    logits_BNK: Sequence[Tensor],
+    own_BN: Sequence[Tensor],
+    final_NK: Tensor,
+    truth_N: Tensor,
+    costs_E: Sequence[float],
+    *,
+    weight: float,
+    every_road: bool,
+) -> Tensor:
+    """EENets' losses v1, and with `every_road` v2: what is answered and spent when samples leave as branches wish.
+
+        Y_B = y_B (the end)    Y_i = h_i y_i + (1 - h_i) Y_{i+1}      expected probabilities from exit i on
+        C_B = c_B              C_i = h_i c_i + (1 - h_i) C_{i+1}      expected cost
+
+        v1 = NLL(Y_0) + weight mean(C_0)        v2 = the sum of the same over all exits, the end among them
+
+    From "EENets" (2409.05336) and its authors' code.
+    """
+    answers_N = _probability(final_NK, truth_N)
+    cost_N = torch.full_like(answers_N, costs_E[-1])
+    terms = [_term(answers_N, cost_N, weight)]
+    for logits_NK, own_N, cost in reversed(list(zip(logits_BNK, own_BN, costs_E, strict=False))):
+        answers_N = own_N * _probability(logits_NK, truth_N) + (1 - own_N) * answers_N
+        cost_N = own_N * cost + (1 - own_N) * cost_N
+        terms.append(_term(answers_N, cost_N, weight))
+    return torch.stack(terms).sum() if every_road else terms[-1]
+
+
+def _term(answers_N: Tensor, cost_N: Tensor, weight: float) -> Tensor:
+    return -answers_N.clamp_min(_LEAST).log().mean() + weight * cost_N.mean()
+
+
+def _probability(logits_NK: Tensor, truth_N: Tensor) -> Tensor:
+    """[N]: of the true class; all that the likelihood of a mixture asks for."""
+    return torch.softmax(logits_NK, dim=1).gather(1, truth_N.unsqueeze(1)).squeeze(1)

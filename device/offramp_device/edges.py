@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from offramp.measure.link import LinkEstimate
+from offramp.units import Bytes
 from offramp.wire.address import Address, parse_address
 
 if TYPE_CHECKING:  # with gRPC, which is imported when the first edge is named
@@ -23,7 +24,7 @@ class Edges:
         self._connect = connect
         self._sessions: list[EdgeSession] = []
         self._current: EdgeSession | None = None
-        self._past_late = self._past_connections = 0
+        self._past_late = self._past_connections = self._past_ping_bytes = 0
 
     def open(self, address: str) -> "EdgeSession":
         """A session with this edge; it is not in use yet.
@@ -37,6 +38,7 @@ class Edges:
             past = self._sessions.pop(0)
             self._past_late += past.late
             self._past_connections += past.connections
+            self._past_ping_bytes += past.ping_bytes
         return session
 
     def use(self, session: "EdgeSession | None") -> None:
@@ -68,3 +70,8 @@ class Edges:
     def connections(self) -> int:
         """Streams on which an edge has said something."""
         return self._past_connections + sum(session.connections for session in self._sessions)
+
+    @property
+    def ping_bytes(self) -> Bytes:
+        """Written to learn about links, beside what samples take."""
+        return Bytes(self._past_ping_bytes + sum(session.ping_bytes for session in self._sessions))

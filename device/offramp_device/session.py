@@ -8,6 +8,7 @@ answers alone.
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -51,6 +52,8 @@ class EdgeSession:
         self.address = address
         self.connections = 0
         """Streams on which the edge has said something."""
+        self.ping_bytes = Bytes(0)
+        """Written to learn about the link, beside what samples take."""
         self._tls = tls
         self._clock = clock or SystemClock()
         self._tell = tell
@@ -230,7 +233,9 @@ class EdgeSession:
     async def _watch(self, stream: EdgeStream) -> None:
         """Welcome the edge when it has said its first word; then look for silence and starvation."""
         self._first_word.clear()
-        self._ping(stream)
+        # It waits for the connection's own first round trip too, so the link is not judged by it.
+        greeting = self._ledger.number()
+        stream.push(lambda: ping_frame(greeting))
         try:
             await asyncio.wait_for(self._first_word.wait(), FIRST_WORD)
         except TimeoutError:
@@ -240,6 +245,11 @@ class EdgeSession:
             self._stream, self._problem = stream, ""
         self._tell_once(f"connected to the edge at {self.address}{' again' * (self.connections > 1)}")
         self._news()
+        # One after the other: what a padded one takes longer than an empty one is the rate.
+        self._first_word.clear()
+        self._ping(stream)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._first_word.wait(), FIRST_WORD)
         self._first_probe = self._ping(stream, PROBE_PADDING)
         while True:
             self._bind()
@@ -264,8 +274,9 @@ class EdgeSession:
 
     def _ping(self, stream: EdgeStream, padding: int = 0) -> int:
         with self._lock:
-            number = self._ledger.number()
-            self._ledger.link.sent(number, wire_bytes(PING_BYTES + padding), self._clock.now())
+            number, nbytes = self._ledger.number(), wire_bytes(PING_BYTES + padding)
+            self._ledger.link.sent(number, nbytes, self._clock.now())
+            self.ping_bytes = Bytes(self.ping_bytes + nbytes)
         stream.push(lambda: ping_frame(number, padding))
         return number
 

@@ -238,6 +238,8 @@ SOURCES: Catalogue[Opener] = Catalogue(
         ("camera-digits", _open_camera_digits),
         ("camera", _open_camera),
         ("cifar10", _open_data("cifar10")),
+        ("cifar100", _open_data("cifar100")),
+        ("mitbih", _open_data("mitbih")),
         ("mnist", _open_data("mnist")),
     ],
 )

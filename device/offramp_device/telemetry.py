@@ -40,6 +40,8 @@ class Telemetry:
         self._arrivals = Arrivals()
         self._answered: Counter[Answered] = Counter()
         self._latency, self._wire_bytes = 0.0, 0
+        self._ping_bytes = 0
+        """Of all pings that reports have told of."""
         self._reported: dict[str, float] = {}
         """Paces as whoever hears the reports knows them."""
 
@@ -81,6 +83,7 @@ class Telemetry:
             self._reported = {}
         paces = self.speeds.changes(self._reported)
         self._reported |= paces
+        ping_bytes, self._ping_bytes = self._edges.ping_bytes - self._ping_bytes, self._edges.ping_bytes
         plan = self._device.plan
         count = sum(answered.values()) - answered[Answered.REJECTED]
         return DeviceReport(
@@ -92,7 +95,7 @@ class Telemetry:
             queue=self._waiting(),
             answered=answered,
             latency=Seconds(latency / count if count else 0.0),
-            wire_bytes=Bytes(wire_bytes + self._shadows.take_wire_bytes()),
+            wire_bytes=Bytes(wire_bytes + self._shadows.take_wire_bytes() + ping_bytes),
             paces=paces,
             drift=self._trust.report(),
             trouble=trouble,

@@ -5,7 +5,7 @@ from offramp.measure.link import LinkEstimator
 from offramp.units import Seconds
 from offramp_device.bindings import KEPT, RETRY, Bindings
 from offramp_device.route import Route
-from offramp_device.vigil import PING_AFTER, PROBE_AFTER, PROBE_PADDING, SILENCE, Vigil
+from offramp_device.vigil import CONFIRM_AFTER, PING_AFTER, PROBE_AFTER, PROBE_PADDING, SILENCE, Vigil
 from tests.device.fakes import a_route
 
 NOW = Seconds(100.0)
@@ -95,6 +95,23 @@ def test_a_quiet_link_is_pinged_now_and_then() -> None:
     assert vigil.ping(a_link(), after(PING_AFTER + 0.1)) == 0
 
 
+def test_pings_are_empty_and_padded_in_turn_so_that_rate_and_round_trip_are_told_apart() -> None:
+    vigil = a_vigil()
+    assert [vigil.ping(a_link(), after(PING_AFTER + 0.1)) for _ in range(4)] == [0, PROBE_PADDING, 0, PROBE_PADDING]
+
+
+def test_a_step_of_the_link_is_looked_at_twice_soon_after() -> None:
+    vigil, link = a_vigil(), a_link()
+    learned = after(40.0)
+    for number, answered in enumerate([0.02] * 30 + [0.5] * 3, start=1):
+        link.sent(number, 100, after(number))
+        link.answered(number, Seconds(0.0), after(number + answered))
+    vigil.learned(learned)
+    assert link.changes
+    soon, later = Seconds(learned + CONFIRM_AFTER + 0.01), Seconds(learned + PING_AFTER - 0.01)
+    assert [vigil.ping(link, soon), vigil.ping(link, soon), vigil.ping(link, later)] == [0, PROBE_PADDING, None]
+
+
 def test_a_link_that_was_too_slow_for_a_sample_is_probed_with_a_packet() -> None:
     vigil = a_vigil()
     vigil.starved()
@@ -106,7 +123,7 @@ def test_what_is_learned_ends_the_starvation() -> None:
     vigil = a_vigil()
     vigil.starved()
     vigil.learned(after(1.0))
-    assert vigil.ping(a_link(), after(1.0 + PROBE_AFTER + 0.1)) is None
+    assert vigil.ping(a_link(), after(1.0 + PROBE_AFTER + 0.1)) == 0
 
 
 def test_nothing_is_pinged_while_something_is_unanswered() -> None:

@@ -9,6 +9,7 @@ from offramp_device.edges import KEPT, Edges
 class FakeSession:
     def __init__(self, address: object) -> None:
         self.address, self.connected, self.late, self.connections = address, True, 2, 1
+        self.ping_bytes = 100
 
     def estimate(self) -> str:
         return f"the link to {self.address}"
@@ -38,7 +39,8 @@ def test_counts_are_over_all_sessions_however_many_there_were() -> None:
     edges = some_edges()
     for port in range(1, 3 * KEPT):
         edges.open(f"a:{port}")
-    assert (edges.connections, edges.late) == (3 * KEPT - 1, 2 * (3 * KEPT - 1))
+    count = 3 * KEPT - 1
+    assert (edges.connections, edges.late, edges.ping_bytes) == (count, 2 * count, 100 * count)
 
 
 def test_what_is_no_address_is_refused() -> None:

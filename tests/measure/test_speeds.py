@@ -47,6 +47,10 @@ def test_a_slow_start_and_stalls_do_not_move_the_median() -> None:
     assert speeds.values()["0-1"] == pytest.approx(0.010, rel=0.08)
 
 
+def test_a_slow_first_run_is_forgotten_as_soon_as_anything_is_said() -> None:
+    assert noted("0-1", 0.1, *[0.010] * (FEW - 1)).values() == {"0-1": 0.010}
+
+
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_a_board_that_throttles_is_known_after_thirty_notes(factor: float) -> None:
     speeds = noted("0-1", *long_tailed(0.010, 500), *long_tailed(0.010 * factor, 30, seed=2))

@@ -35,7 +35,7 @@ class Speeds:
         """One run has taken so long; of a batch, each request has taken its share."""
         known = self._medians.get(name)
         if known is None:
-            known = self._medians[name] = _Median(seconds / requests)
+            known = self._medians[name] = _Median()
         known.note(seconds / requests)
 
     def values(self) -> dict[str, float]:
@@ -81,19 +81,27 @@ def _retimed(costs: Mapping[str, Cost], speeds: Mapping[str, float], prefix: str
 
 
 class _Median:
-    """Takes a step towards each note, not all the way: it rests where as many lie above as below."""
+    """Takes a step towards each note, not all the way: it rests where as many lie above as below.
 
-    __slots__ = ("above", "notes", "streak", "value")
+    It begins at the true median of the first few: the very first run of anything is slow.
+    """
 
-    def __init__(self, value: float) -> None:
-        self.value, self.notes = value, 0
+    __slots__ = ("above", "first", "notes", "streak", "value")
+
+    def __init__(self) -> None:
+        self.value, self.notes = 0.0, 0
+        self.first: list[float] = []
         self.above, self.streak = True, 0
         """Which way the latest notes pulled, and how many in a row."""
 
     def note(self, seconds: float) -> None:
+        self.notes += 1
+        if self.notes <= FEW:
+            self.first.append(seconds)
+            self.value = median(self.first)
+            return
         value = self.value
         above = seconds > value
-        self.notes += 1
         step = STEP
         if above is self.above:
             self.streak = streak = self.streak + 1

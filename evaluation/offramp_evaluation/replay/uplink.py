@@ -20,7 +20,7 @@ from offramp_device.pipeline import Flight
 from offramp_device.route import Route
 from offramp_device.stream import PING_BYTES
 from offramp_device.uplink import Deliver
-from offramp_device.vigil import FIRST_WORD, PING_AFTER, PROBE_AFTER, PROBE_PADDING, SILENCE, WATCH
+from offramp_device.vigil import FIRST_WORD, PROBE_PADDING, SILENCE, WATCH, Vigil
 from offramp_evaluation.replay.edge import SimulatedEdge
 from offramp_evaluation.replay.hub import Hub
 from offramp_evaluation.replay.link import OneWay
@@ -56,8 +56,7 @@ class SimulatedUplink:
         self._connected = False
         self._connection = 0
         self._problem = "not connected to the edge yet"
-        self._heard_at = self._learned_at = 0.0
-        self._starved = False
+        self._vigil = Vigil()
         self._expiry_at = math.inf
 
     @property
@@ -87,7 +86,7 @@ class SimulatedUplink:
             return reason
         nbytes, now = request_wire_bytes(len(flight.payload)), self._hub.now()
         if reason := self._ledger.refusal(nbytes, flight.due, now):
-            self._starved = True
+            self._vigil.starved()
             return reason
         flight.wire_bytes = nbytes
         number = self._ledger.enter((flight, deliver), nbytes, flight.due, now)
@@ -115,12 +114,13 @@ class SimulatedUplink:
     def _answered(self, number: int, outcome: Answer | OfframpError, connection: int) -> None:
         if connection != self._connection:
             return
-        now = self._heard_at = self._hub.now()
+        now = self._hub.now()
+        self._vigil.heard(now)
         if isinstance(outcome, OfframpError):
             passenger = self._ledger.fail(number)
         else:
             passenger = self._ledger.settle(number, outcome.timings.total, now)
-            self._learned_at, self._starved = now, False
+            self._vigil.learned(now)
         if passenger is not None:
             flight, deliver = passenger
             deliver(flight, outcome if isinstance(outcome, Answer) else str(outcome))
@@ -142,24 +142,24 @@ class SimulatedUplink:
         self._hub.at(now + WATCH, self._watch)
         if not self._connected:
             return
-        oldest, unanswered = self._ledger.link.oldest(), self._ledger.link.unanswered
-        if oldest is not None and now - max(oldest, self._heard_at) > SILENCE:
+        link = self._ledger.link
+        if self._vigil.is_dead(link, now):
             self._lose(f"no edge: it has been silent for {SILENCE:g} s")
-        elif not unanswered and self._starved and now - self._learned_at > PROBE_AFTER:
-            self._ping(PROBE_PADDING)
-        elif not unanswered and now - self._learned_at > PING_AFTER:
-            self._ping(0)
+        elif (padding := self._vigil.ping(link, now)) is not None:
+            self._ping(padding)
 
-    def _ping(self, padding: int) -> None:
+    def _ping(self, padding: int, then: Callable[[], None] = lambda: None) -> None:
         nbytes, connection, number = wire_bytes(PING_BYTES + padding), self._connection, self._ledger.number()
         self._ledger.link.sent(number, nbytes, self._hub.now())
-        self._round(nbytes, lambda: self._ponged(number, connection))
+        self._round(nbytes, lambda: self._ponged(number, connection, then))
 
-    def _ponged(self, number: int, connection: int) -> None:
+    def _ponged(self, number: int, connection: int, then: Callable[[], None]) -> None:
         if connection == self._connection:
             now = self._hub.now()
             self._ledger.link.answered(number, Seconds(0.0), now)
-            self._heard_at, self._learned_at, self._starved = now, now, False
+            self._vigil.heard(now)
+            self._vigil.learned(now)
+            then()
 
     def _lose(self, reason: str) -> None:
         self._connected, self._problem = False, reason
@@ -187,8 +187,10 @@ class SimulatedUplink:
     def _welcome(self, connection: int) -> None:
         if connection == self._connection:
             self._connected, self._problem = True, ""
-            self._heard_at = self._learned_at = self._hub.now()
-            self._ping(PROBE_PADDING)
+            now = self._hub.now()
+            self._vigil.heard(now)
+            self._vigil.learned(now)
+            self._ping(0, then=lambda: self._ping(PROBE_PADDING))
 
     def _round(self, nbytes: int, back: Callable[[], None]) -> None:
         self._way.up.carry(nbytes, lambda: self._way.down.carry(GRPC_PREFIX + FRAME_HEADER + 4, back))

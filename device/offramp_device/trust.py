@@ -26,7 +26,8 @@ class Trust:
     def __init__(
         self, shadowed: float = SHADOWED, *, alarmed: Callable[[DriftEvent], None] = lambda _event: None
     ) -> None:
-        """`shadowed` is the share of leaving samples that the whole network answers too; `alarmed` hears of changes."""
+        """`shadowed` is the share of leaving samples that the whole network answers too, 0: nobody is watched; `alarmed`
+        hears of changes."""
         self._shadowed = shadowed
         self._alarmed = alarmed
         self._lock = threading.Lock()
@@ -43,8 +44,8 @@ class Trust:
         look as if nothing had happened.
         """
         rule = plan.exit
-        if not rule.thresholds or rule.policy not in PATHS:
-            return  # nobody leaves: what is known of those who would stays as it is
+        if not self._shadowed or not rule.thresholds or rule.policy not in PATHS:
+            return  # nobody is watched, or nobody leaves: what is known of those who would stays as it is
         with self._lock:
             self._deepest = rule.thresholds[-1][0]
             monitor, steps = self._monitor, Steps(rule.policy, PATHS[rule.policy])

@@ -96,3 +96,9 @@ def test_when_all_is_well_a_new_plan_brings_its_own_promise() -> None:
     report = trust.report()
     assert report is not None
     assert (report.caution, report.agreement) == (0, 1.0)
+
+
+def test_nobody_is_watched_where_no_share_is_to_be_shadowed() -> None:
+    trust = Trust(0.0)
+    follow(trust, LENIENT)
+    assert (trust.left(), trust.caution, trust.report()) == (0.0, 0, None)

@@ -28,7 +28,7 @@ class Demo:
             "--slowdown",
             type=float,
             metavar="FACTOR",
-            help="how many times slower the board is; default: one that the whole network keeps busy two thirds of the time",
+            help="how many times slower the board is; default: the whole network keeps it busy half the time",
         )
         parser.add_argument(
             "--drop", type=float, default=0.01, help="loss of accuracy that a plan may cost (default: 0.01)"

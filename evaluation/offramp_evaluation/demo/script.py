@@ -20,11 +20,11 @@ def _phase(name: str, link: str) -> Phase:
 
 
 PHASES = (
-    _phase("20 Mbit/s", "20mbit,10ms"),
+    _phase("20 Mbit/s", "20mbit,5ms"),
     _phase("2 Mbit/s", "2mbit,20ms"),
     _phase("0.5 Mbit/s", "0.5mbit,30ms"),
     _phase("outage", "outage"),
-    _phase("20 Mbit/s again", "20mbit,10ms"),
+    _phase("20 Mbit/s again", "20mbit,5ms"),
 )
 
 

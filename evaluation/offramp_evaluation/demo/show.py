@@ -40,9 +40,9 @@ WIDTH = 100
 FRAMES = 8
 """Frames on which the costs are measured."""
 
-BUSY = 0.65
+BUSY = 0.5
 """Share of the time between two frames that the whole network takes on the emulated board: it keeps up, with room for
-the frames that take longer."""
+shadow samples."""
 THREADS = 1
 """Of a model call, at both ends: two roles share what may be two cores."""
 

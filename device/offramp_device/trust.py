@@ -26,8 +26,10 @@ class Trust:
     def __init__(
         self, shadowed: float = SHADOWED, *, alarmed: Callable[[DriftEvent], None] = lambda _event: None
     ) -> None:
-        """`shadowed` is the share of leaving samples that the whole network answers too, 0: nobody is watched; `alarmed`
-        hears of changes."""
+        """`alarmed` hears of changes; `shadowed` is the share of leaving samples that the whole network answers too.
+
+        Where it is 0, nobody is watched.
+        """
         self._shadowed = shadowed
         self._alarmed = alarmed
         self._lock = threading.Lock()

@@ -25,6 +25,8 @@ FASTEST = 1e-11
 """Seconds a bit takes at least: 100 Gbit/s, where arithmetic stops making sense."""
 JITTER = Seconds(0.3e-3)
 """Standard deviation that is always allowed: what two schedulers and one event loop do on an idle machine."""
+FRESH_NOISE = Seconds(1e-3) ** 2
+"""The most variance that a new connection begins with."""
 RELATIVE_JITTER = 0.01
 """The same, as a share of the time that the bytes take: other traffic is in their way."""
 DRIFT_OF_RATE = 0.1
@@ -115,6 +117,8 @@ class LinkEstimator:
         self._late, self._lateness = 0, 0.0
         self._pp = max(self._pp, (2 * self._bit) ** 2)
         self._rr = max(self._rr, self._round_trip**2)
+        # The last that was heard of a dying connection is no measure of the noise on the next.
+        self._noise = min(self._noise, FRESH_NOISE)
 
     def predict(self, nbytes: int, now: Seconds) -> Seconds:
         """How long the answer to `nbytes` would take if they were sent now, behind what is on its way.

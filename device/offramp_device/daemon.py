@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
+from offramp.bundle.shipped import find_bundle
 from offramp.bundle.store import Bundle, open_bundle
 from offramp.cli import DONE, INTERRUPTED
 from offramp.errors import InputError, OfframpError, SettingsError
@@ -199,11 +200,11 @@ class Daemon:
     def _find_bundle(self, steering: Steering | None) -> "tuple[Bundle, DeviceOrder | None] | None":
         """The one that was given, or the one that the orchestrator names; None when it is to stop before."""
         if self._settings.bundle is not None:
-            return open_bundle(self._settings.bundle), None
-        from offramp_device.joining import find_bundle
+            return open_bundle(find_bundle(self._settings.bundle)), None
+        from offramp_device.joining import await_bundle
 
         assert steering is not None  # an orchestrator is given, see `run`
-        return find_bundle(steering, self._progress.tell, self._stop)
+        return await_bundle(steering, self._progress.tell, self._stop)
 
     def _prepare(self, bundle: Bundle, steering: Steering) -> "TakeControl":
         """What takes a moment, before anything is served: the times of the network on this board."""

@@ -25,7 +25,7 @@ AGAIN = Seconds(2.0)
 """Before a fetch that failed is tried again."""
 
 
-def find_bundle(
+def await_bundle(
     steering: Steering, tell: Callable[[str], None], stop: threading.Event
 ) -> tuple[Bundle, DeviceOrder] | None:
     """As `join`, for a device with these settings."""

@@ -1,5 +1,6 @@
 """What the device can be told."""
 
+import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,14 +114,14 @@ class DeviceSettings:
     @property
     def steering(self) -> Steering:
         """How it is kept on its plan, where it is at all."""
-        from offramp_device.stock import default_store
+        from offramp.bundle.shelf import default_store
 
         return Steering(
             orchestrator=self.orchestrator_address,
             name=self.name or socket.gethostname(),
             objective=self.objective,
             strategy=self.strategy,
-            store=self.store or default_store(),
+            store=self.store or default_store(os.environ),
             profile=self.profile,
             shadow=self.shadow,
             chooses=self.plan is None or self.is_auto,

@@ -1,9 +1,11 @@
 """A steered device inside your own program: `Device.open` with an orchestrator, or with `plan="auto"`."""
 
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from offramp.bundle.shelf import default_store
 from offramp.bundle.store import Bundle, open_bundle
 from offramp.clock import SystemClock
 from offramp.errors import InputError
@@ -17,7 +19,6 @@ from offramp_device.device import ALONE, Device
 from offramp_device.edges import Edges
 from offramp_device.session import EdgeSession
 from offramp_device.steering import AUTO, Steering
-from offramp_device.stock import default_store
 from offramp_device.timing import find_profile
 from offramp_device.uplink import LostUplink, Uplink
 
@@ -65,7 +66,7 @@ def open_steered(
         name=name or socket.gethostname(),
         objective=objective,
         strategy=DEFAULT,
-        store=default_store() if store is None else Path(store),
+        store=default_store(os.environ) if store is None else Path(store),
         shadow=SHADOWED,
         chooses=plan in (None, AUTO),
         waits=plan != AUTO,

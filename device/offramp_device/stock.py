@@ -1,7 +1,6 @@
 """The bundles of this board: those in its store, and those that somebody delivers."""
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from offramp.bundle.shelf import device_part, held_digests, open_held
@@ -14,12 +13,6 @@ from offramp.wire.tls import ClientTls
 
 NEWS = Seconds(2.0)
 """Between two lines about how far a fetch is."""
-
-
-def default_store(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where fetched bundles and profiles are kept unless somebody says otherwise, as XDG's base directories have it."""
-    cache = environment.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "offramp"
 
 
 class Stock:

@@ -60,6 +60,7 @@ async def _serve(settings: EdgeSettings, fetched: "Sequence[Bundle]") -> None:
     # Here and not at the top: `offramp --help` imports this module too.
     import asyncio
 
+    from offramp.bundle.shipped import find_bundle
     from offramp.bundle.store import open_bundle
     from offramp.runtime.threads import configure_threads
     from offramp.wire.memory import keep_large_buffers
@@ -73,7 +74,7 @@ async def _serve(settings: EdgeSettings, fetched: "Sequence[Bundle]") -> None:
         from offramp.runtime.torch_backend import configure_torch_threads
 
         configure_torch_threads(settings.threads)
-    server = EdgeServer([*(open_bundle(path) for path in settings.bundle), *fetched], settings)
+    server = EdgeServer([*(open_bundle(find_bundle(path)) for path in settings.bundle), *fetched], settings)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -84,11 +84,12 @@ async def _serve(settings: OrchestratorSettings) -> None:
     # Here and not at the top: `offramp --help` imports this module too.
     import asyncio
 
+    from offramp.bundle.shipped import find_bundle
     from offramp.bundle.store import open_bundle
 
     if not settings.bundle:
         raise InputError("there is no bundle to plan for; give at least one with --bundle DIR")
-    bundles = [open_bundle(path) for path in settings.bundle]
+    bundles = [open_bundle(find_bundle(path)) for path in settings.bundle]
     controllers = open_controllers(settings, bundles, _print_event if settings.events else _print_news)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offramp.errors import PlanError
 from offramp.measure.energy import RADIOS, EnergyModel
 from offramp.plan import ExitRule, Plan
 from offramp.planning.cost import CostModel
@@ -52,29 +51,6 @@ def test_a_plan_that_offers_more_than_the_link_carries_is_infeasible() -> None:
 def test_a_plan_that_the_device_cannot_keep_up_with_is_infeasible() -> None:
     model = CostModel(some_candidates(a_candidate(split=2, codec="none")), SLOW, FAST)
     assert math.isinf(model.latency(situation(rate=4.0))[0])
-
-
-def test_in_an_outage_the_device_is_left_to_itself() -> None:
-    remote, local = (
-        a_candidate(split=0, codec="jpeg:90", accuracy=0.95),
-        a_candidate(split=2, codec="none", accuracy=0.8),
-    )
-    model = CostModel(some_candidates(remote, local), SLOW, FAST)
-    chosen, latency = model.choose(situation(mbit=0.0), accuracy_floor=0.9)
-    assert (chosen, latency) == (local, pytest.approx(0.300))
-
-
-def test_the_cheapest_plan_that_holds_the_floor_is_chosen() -> None:
-    quick, right = a_candidate(split=1, accuracy=0.8, payload=10), a_candidate(split=1, accuracy=0.93, payload=4000)
-    model = CostModel(some_candidates(quick, right), SLOW, FAST)
-    assert model.choose(situation(), accuracy_floor=0.9)[0] is right
-    assert model.choose(situation(), accuracy_floor=0.7)[0] is quick
-
-
-def test_nothing_feasible_is_an_error_that_names_the_rate() -> None:
-    model = CostModel(some_candidates(a_candidate(split=2, codec="none")), SLOW, FAST)
-    with pytest.raises(PlanError, match="4 samples a second"):
-        model.choose(situation(mbit=0.0, rate=4.0), accuracy_floor=0.0)
 
 
 ITEMS = (

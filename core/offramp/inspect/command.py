@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from offramp.bundle.shipped import find_bundle
 from offramp.bundle.store import open_bundle
 from offramp.cli import DONE, FAILED
 
@@ -26,10 +27,10 @@ class BundleCommand:
 
     def run(self, args: argparse.Namespace) -> int:
         if args.action == "verify":
-            return _verify(args.bundle, as_json=args.json)
+            return _verify(find_bundle(args.bundle), as_json=args.json)
         from offramp.inspect.show import cuts_page, cuts_record, show_page, show_record
 
-        bundle = open_bundle(args.bundle)
+        bundle = open_bundle(find_bundle(args.bundle))
         page, record = (show_page, show_record) if args.action == "show" else (cuts_page, cuts_record)
         print(json.dumps(record(bundle), indent=1, ensure_ascii=False) if args.json else page(bundle))
         return DONE

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from offramp.bundle.jsonform import to_json
+from offramp.bundle.shipped import find_bundle
 from offramp.bundle.store import open_bundle
 from offramp.clock import SystemClock
 from offramp.errors import SettingsError
@@ -45,7 +46,7 @@ class ProfileCommand:
             raise SettingsError(f"--rounds {args.rounds} and --threads {args.threads} must both be at least 1")
         if args.slowdown < 1:
             raise SettingsError(f"--slowdown {args.slowdown:g} would make a faster board; give a factor of at least 1")
-        bundle = open_bundle(args.bundle)
+        bundle = open_bundle(find_bundle(args.bundle))
         configure_threads(args.threads)
         samples, _ = bundle.reference()
         manifest = bundle.manifest

@@ -9,12 +9,10 @@ One vectorised expression over all candidates (`journey`, over the arrays of `ro
 """
 
 from dataclasses import dataclass
-from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.errors import PlanError
 from offramp.measure.energy import EnergyModel
 from offramp.measure.profile import Profile
 from offramp.plan import Plan
@@ -125,22 +123,3 @@ class CostModel:
         """The same of any plan that is among the candidates; None of others."""
         place = self.find(plan)
         return None if place is None else self.forecast(place, situation, deadline)
-
-    def choose(self, situation: Situation, accuracy_floor: float) -> tuple[Candidate, Seconds]:
-        """The candidate of least mean latency whose accuracy holds the floor, and that latency.
-
-        When nothing that holds the floor is feasible (an outage, say), the most accurate feasible one.
-
-        Raises:
-            PlanError: No candidate is feasible: even alone, the device cannot keep up with the arrivals.
-        """
-        latency_C = self.latency(situation)
-        accuracy_C = np.array([item.accuracy for item in self.candidates])
-        holds_C = accuracy_C >= accuracy_floor
-        if np.isfinite(latency_C[holds_C]).any():
-            best = int(np.where(holds_C, latency_C, inf).argmin())
-        elif np.isfinite(latency_C).any():
-            best = int(np.where(np.isfinite(latency_C), accuracy_C, -inf).argmax())
-        else:
-            raise PlanError(f"no plan keeps up with {situation.rate:g} samples a second on this device; lower the rate")
-        return self.candidates[best], Seconds(float(latency_C[best]))

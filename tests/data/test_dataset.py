@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offramp.data import Part, split
+from offramp.data.dataset import positions
 from offramp.errors import DataError
 from tests.data.datasets import a_data_set, numbers_in
 
@@ -58,6 +59,32 @@ def test_a_limit_keeps_so_many_of_each_part_in_order() -> None:
     data = a_data_set(30, parts=[Part.TRAIN] * 20 + [Part.TEST] * 10).limited(5)
     assert [int((data.part_N == part).sum()) for part in (Part.TRAIN, Part.TEST)] == [5, 5]
     assert (np.diff(data.samples[:, 0, 0, 0].astype(int)) > 0).all()
+
+
+def test_a_limit_keeps_the_beginning_of_every_stream() -> None:
+    streams = np.array(["long"] * 12 + ["short"] * 6)
+    data = replace(a_data_set(18, parts=[Part.TEST] * 18), stream_N=streams).limited(6)
+    assert data.samples[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 12, 13]
+    assert data.stream_N is not None
+    assert data.stream_N.tolist() == ["long"] * 4 + ["short"] * 2
+
+
+def test_positions_count_within_each_stream() -> None:
+    assert positions(np.array(["b", "a", "b", "a", "b"])).tolist() == [0, 0, 1, 1, 2]
+
+
+def test_streams_stay_with_their_samples_in_a_split() -> None:
+    streams = np.array([f"stream {number // 3}" for number in range(30)])
+    data = replace(a_data_set(30, groups=[number // 3 for number in range(30)]), stream_N=streams)
+    parts = split(data)
+    for part in (parts.train, parts.calibration, parts.test):
+        assert part.stream_N is not None
+        assert part.stream_N.tolist() == [f"stream {group}" for group in part.group_N]
+
+
+def test_a_stream_for_some_samples_only_is_refused() -> None:
+    with pytest.raises(DataError, match=r"6 samples but streams of shape \(5,\)"):
+        replace(a_data_set(6), stream_N=np.array(["one"] * 5))
 
 
 def test_taking_neighbours_shares_memory_and_taking_others_does_not() -> None:

@@ -1,6 +1,7 @@
 """MIT-BIH: beats cut and scaled from what has been seen, patients kept apart, both encodings read alike."""
 
 import lzma
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -93,6 +94,11 @@ def test_a_lead_that_fell_off_stays_flat() -> None:
     assert not beat_windows(np.full(3000, 0.3, np.float32), np.array([1500])).any()
 
 
+def test_a_peak_outside_of_the_recording_is_refused() -> None:
+    with pytest.raises(DataError, match="at 5 to 3000, the recording holds 3000 values"):
+        beat_windows(np.zeros(3000, np.float32), np.array([5, 3000]))
+
+
 def test_each_recording_is_a_stream_in_order_of_time_and_each_patient_a_group(tmp_path: Path) -> None:
     write_encoded(tmp_path, [202, 100, 114])
     data = load(f"mitbih:{tmp_path}")
@@ -166,7 +172,7 @@ def test_a_damaged_record_is_refused(tmp_path: Path, damage: object, message: st
 
 def test_without_wfdb_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_published(tmp_path, 100)
-    monkeypatch.setitem(__import__("sys").modules, "wfdb", None)
+    monkeypatch.setitem(sys.modules, "wfdb", None)
     with pytest.raises(MissingExtraError, match=r"offramp\[ecg\]"):
         load(f"mitbih:{tmp_path}")
 
@@ -181,6 +187,15 @@ def test_a_truncated_re_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mitbih_1lead_delta.npy.xz"
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(DataError, match="cannot be read"):
+        load(f"mitbih:{tmp_path}")
+
+
+def test_annotations_of_other_recordings_are_refused(tmp_path: Path) -> None:
+    write_encoded(tmp_path, [100, 101])
+    annotations = (tmp_path / "mitbih_annotations.npz").read_bytes()
+    write_encoded(tmp_path, [100])
+    (tmp_path / "mitbih_annotations.npz").write_bytes(annotations)
+    with pytest.raises(DataError, match=r"signals of shape \(1, 4000\) for 2 recordings"):
         load(f"mitbih:{tmp_path}")
 
 

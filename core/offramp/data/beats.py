@@ -3,16 +3,17 @@
     360 Hz, mV ─ mean of every 3 ─► 120 Hz ─► │ 272 before the R peak │ R │ 47 after │ ─ level, scale ─► float32 [320]
                                                       2.27 s                 0.39 s
 
-The past shows one to three earlier beats, so that a beat that comes early is seen to be early; the future ends with
-the T wave, so that an answer is due before the next beat. Level and scale are the window's own median and standard
-deviation: a device needs nothing of the patient that it has not just seen, and a beat larger than those before it
-stays larger.
+The past shows earlier beats, so that a beat that comes early is seen to be early; the future mostly ends before the
+next beat, so that an answer does not wait for it. Level and scale are the window's own median and standard deviation: a
+device needs nothing of the patient that it has not just seen, and a beat larger than those before it stays larger.
 
 # N beats, L values of a recording, W values of a window
 """
 
 import numpy as np
 from numpy.typing import NDArray
+
+from offramp.errors import DataError
 
 RATE_HZ = 360
 """Of the recordings that windows are cut from."""
@@ -36,7 +37,15 @@ def beat_windows(signal_L: NDArray[np.float32], peaks_N: NDArray[np.int64]) -> N
     """[N, WINDOW] the window of each beat, from a recording in millivolts at RATE_HZ and the places of its R peaks.
 
     Where the recording has not begun yet, or has ended, its first or last value is held.
+
+    Raises:
+        DataError: A peak lies outside of the recording.
     """
+    if len(peaks_N) and not 0 <= peaks_N.min() <= peaks_N.max() < len(signal_L):
+        raise DataError(
+            f"R peaks lie at {peaks_N.min()} to {peaks_N.max()}, the recording holds {len(signal_L)} values; "
+            f"give the annotations that belong to it"
+        )
     padded = np.pad(signal_L, (_EVERY * PEAK + 1, _EVERY * (WINDOW - PEAK)), mode="edge")
     means_L = (padded[:-2] + padded[1:-1] + padded[2:]) / np.float32(_EVERY)
     # Every third mean, counted from the one whose middle is the peak.

@@ -97,14 +97,18 @@ class DataSet:
         )
 
     def limited(self, count: int | None, *, seed: int = 0) -> "DataSet":
-        """At most `count` samples of each part, drawn at random and kept in order; None keeps all."""
+        """At most `count` samples of each part, drawn at random and kept in order; None keeps all.
+
+        Of streams, the same share of each is kept, from its beginning: neighbours stay neighbours.
+        """
         if count is None:
             return self
         rng = np.random.default_rng(seed)
         kept = []
         for part in np.unique(self.part_N):
             rows = np.flatnonzero(self.part_N == part)
-            kept.append(rng.permutation(rows)[:count])
+            order = rng.permutation(len(rows)) if self.stream_N is None else _beginnings_first(self.stream_N[rows])
+            kept.append(rows[order[:count]])
         return self.take(np.sort(np.concatenate(kept))) if kept else self
 
 
@@ -159,6 +163,21 @@ def content_digest(samples: Array, truth_N: NDArray[np.int64], labels: tuple[str
         digest.update(np.ascontiguousarray(samples[start : start + rows]).data)
     digest.update(np.ascontiguousarray(truth_N, dtype="<i8").data)
     return digest.hexdigest()
+
+
+def positions(stream_N: NDArray[np.str_]) -> NDArray[np.int64]:
+    """[N] the position of each sample in its stream."""
+    _, which_N, lengths = np.unique(stream_N, return_inverse=True, return_counts=True)
+    position_N = np.empty(len(stream_N), np.int64)
+    starts = np.cumsum(lengths) - lengths
+    position_N[np.argsort(which_N, kind="stable")] = np.arange(len(stream_N)) - np.repeat(starts, lengths)
+    return position_N
+
+
+def _beginnings_first(stream_N: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Rows by how much of their stream has passed."""
+    _, which_N, lengths = np.unique(stream_N, return_inverse=True, return_counts=True)
+    return np.argsort(positions(stream_N) / lengths[which_N], kind="stable")
 
 
 def _draw(

@@ -26,14 +26,17 @@ from offramp.data.request import Request
 from offramp.errors import DataError, MissingExtraError
 from offramp.records import SampleSpec
 
+# fmt: off
 RECORDINGS = {
     Part.TRAIN: (101, 106, 108, 109, 112, 115, 116, 119, 122, 203, 207, 208, 209, 215, 220, 230),
-    # Chosen once: every class but Q is among their beats, a fifth of DS1, and each has hundreds left to train on.
+    # Chosen once: a fifth of DS1, with beats of every class but Q, which leaves hundreds of each to train on.
     Part.CALIBRATION: (114, 118, 124, 205, 223),
     Part.TEST: (
-        *(100, 103, 105, 111, 113, 117, 121, 123, 200, 202, 210, 212, 213, 214, 219, 221, 222, 228, 231, 232, 233, 234),
+        100, 103, 105, 111, 113, 117, 121, 123, 200, 202, 210,
+        212, 213, 214, 219, 221, 222, 228, 231, 232, 233, 234,
     ),
 }
+# fmt: on
 """By part, the numbers of the recordings; each is of another patient."""
 
 _LEAD = "MLII"
@@ -98,6 +101,8 @@ def _read_encoded(folder: Path) -> Iterator[_Recording]:
             names, row_A, place_A, symbol_A = (
                 arrays[key] for key in ("record", "ann_record_index", "ann_sample", "ann_symbol")
             )
+        if steps.shape[:-1] != names.shape:
+            raise ValueError(f"signals of shape {steps.shape} for {names.size} recordings")
     except (OSError, ValueError, EOFError, KeyError, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise DataError(f"{folder / _SIGNALS} or {_ANNOTATIONS} cannot be read: {error}; fetch both again") from error
     rows = {int(name): row for row, name in enumerate(names)}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.bundle.manifest import Manifest
-from offramp.data.dataset import DataSet, content_digest, split
+from offramp.data.dataset import DataSet, content_digest, positions, split
 from offramp.errors import DataError
 from offramp.records import Array, SampleSpec
 
@@ -92,7 +92,7 @@ def select(
         truth_M=truth_N[id_M],
         subset_M=subset_M,
         stream_M=stream_M,
-        index_M=_positions(stream_M),
+        index_M=positions(stream_M),
     )
     return replace(selection, digest=_digest(selection, manifest.labels))
 
@@ -114,15 +114,6 @@ def _limited(rows: NDArray[np.int64], group_N: NDArray[np.int64], limit: int | N
     order = np.random.default_rng(seed).permutation(len(groups))
     enough = int(np.searchsorted(np.cumsum(sizes[order]), limit)) + 1
     return rows[np.isin(group_N[rows], groups[order[:enough]])][:limit]
-
-
-def _positions(stream_M: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Of each sample in its stream."""
-    _, which_M, lengths = np.unique(stream_M, return_inverse=True, return_counts=True)
-    index_M = np.empty(len(stream_M), np.int64)
-    starts = np.cumsum(lengths) - lengths
-    index_M[np.argsort(which_M, kind="stable")] = np.arange(len(stream_M)) - np.repeat(starts, lengths)
-    return index_M
 
 
 def _truth(data: DataSet, labels: tuple[str, ...]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from offramp.data import LOADERS, Part, Request, load
+from offramp.data import LOADERS, Part, Request, cifar100, load
 from offramp.errors import DataError, UnknownNameError
 from tests.data.datasets import write_pictures
 
@@ -140,19 +140,22 @@ PLANES = np.random.default_rng(1).integers(0, 255, (3, 3, 32, 32), dtype=np.uint
 TRUTH = [6, 9, 200 % 10]
 
 
-def python_batch() -> bytes:
+def python_batch(**labels: list[int]) -> bytes:
     """A batch as Python 2 pickled it: {'batch_label': …, 'labels': [6, 9, 0], 'data': array, 'filenames': […]}."""
+    labels = labels or {"labels": TRUTH}
 
     def text(value: str) -> bytes:
         return b"U" + bytes([len(value)]) + value.encode()
 
-    labels = b"](" + b"".join(b"K" + bytes([label]) for label in TRUTH) + b"e"
+    numbers = b"".join(
+        text(name) + b"](" + b"".join(b"K" + bytes([label]) for label in truth) + b"e" for name, truth in labels.items()
+    )
     array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x03M\x00\x0c\x86"
     dtype = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
     values = b"T" + struct.pack("<i", PLANES.size) + PLANES.tobytes() + b"tb"
     names = b"](" + b"".join(text(f"leaf_{number}.png") for number in range(3)) + b"e"
     return (
-        (b"\x80\x02}(" + text("batch_label") + text("training batch 1 of 5") + text("labels") + labels)
+        (b"\x80\x02}(" + text("batch_label") + text("training batch 1 of 5") + numbers)
         + (text("data") + array + dtype + values + text("filenames") + names)
         + b"u."
     )
@@ -177,6 +180,44 @@ def test_cifar10_is_read_in_both_published_versions(tmp_path: Path, write: objec
     assert (data.samples[:3] == PLANES.transpose(0, 2, 3, 1)).all()
     assert data.truth_N.tolist() == TRUTH * 2
     assert data.part_N.tolist() == [Part.TRAIN] * 3 + [Part.TEST] * 3
+
+
+COARSE, FINE = [4, 0, 19], [0, 51, 99]
+
+
+def write_binary_100(folder: Path) -> None:
+    records = zip(COARSE, FINE, PLANES, strict=True)
+    content = b"".join(bytes([coarse, fine]) + planes.tobytes() for coarse, fine, planes in records)
+    (folder / "train.bin").write_bytes(content)
+    (folder / "test.bin").write_bytes(content)
+
+
+def write_python_100(folder: Path) -> None:
+    for name in ("train", "test"):
+        (folder / name).write_bytes(python_batch(fine_labels=FINE, coarse_labels=COARSE))
+
+
+@pytest.mark.parametrize("write", [write_binary_100, write_python_100], ids=["binary", "python"])
+def test_cifar100_is_read_in_both_published_versions_with_its_fine_labels(tmp_path: Path, write: object) -> None:
+    assert callable(write)
+    write(tmp_path)
+    data = load(f"cifar100:{tmp_path}")
+    assert (data.samples[:3] == PLANES.transpose(0, 2, 3, 1)).all()
+    assert data.truth_N.tolist() == FINE * 2
+    assert [data.labels[truth] for truth in FINE] == ["apple", "mushroom", "worm"]
+    assert data.part_N.tolist() == [Part.TRAIN] * 3 + [Part.TEST] * 3
+
+
+def test_cifar100_has_a_hundred_classes_in_the_order_of_the_alphabet() -> None:
+    assert len(set(cifar100.LABELS)) == 100
+    assert list(cifar100.LABELS) == sorted(cifar100.LABELS)
+
+
+def test_a_cifar100_without_its_test_file_says_which_is_missing(tmp_path: Path) -> None:
+    write_binary_100(tmp_path)
+    (tmp_path / "test.bin").unlink()
+    with pytest.raises(DataError, match=r"test\.bin cannot be read"):
+        load(f"cifar100:{tmp_path}")
 
 
 def test_a_pickle_that_would_do_something_is_only_looked_at(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from offramp.data.arrays import load_npz
 from offramp.data.camera_digits import load_camera_digits
 from offramp.data.cifar10 import load_cifar10
+from offramp.data.cifar100 import load_cifar100
 from offramp.data.dataset import DataSet
 from offramp.data.folder import load_folder
 from offramp.data.mitbih import load_mitbih
@@ -31,6 +32,7 @@ LOADERS: Catalogue[Kind] = Catalogue(
     [
         ("camera-digits", Kind(loader=load_camera_digits, summary="digits held before a camera", needs_path=False)),
         ("cifar10", Kind(loader=load_cifar10, summary="a folder of CIFAR-10, as published or as WebP")),
+        ("cifar100", Kind(loader=load_cifar100, summary="a folder of CIFAR-100, as published")),
         ("folder", Kind(loader=load_folder, summary="class folders of pictures")),
         ("mitbih", Kind(loader=load_mitbih, summary="a folder of MIT-BIH's WFDB records")),
         ("mnist", Kind(loader=load_mnist, summary="a folder of MNIST's idx files")),

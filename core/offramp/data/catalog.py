@@ -14,6 +14,7 @@ from offramp.data.folder import load_folder
 from offramp.data.mitbih import load_mitbih
 from offramp.data.mnist import load_mnist
 from offramp.data.request import Loader, Request
+from offramp.data.scenes import as_scenes, scenes_of
 from offramp.errors import DataError
 from offramp.registry import Catalogue
 
@@ -27,6 +28,13 @@ class Kind:
     needs_path: bool = True
 
 
+def _load_scenes(path: str, request: Request, /) -> DataSet:
+    mean_frames, source = scenes_of(path)
+    if source.partition(":")[0] not in LOADERS:
+        raise DataError(f"scenes:{path} names no data set to show; write scenes:cifar10:PATH, or any other pictures")
+    return as_scenes(load(source, request), request, mean_frames)
+
+
 LOADERS: Catalogue[Kind] = Catalogue(
     "kind of data set",
     [
@@ -37,6 +45,7 @@ LOADERS: Catalogue[Kind] = Catalogue(
         ("mitbih", Kind(loader=load_mitbih, summary="a folder of MIT-BIH's WFDB records")),
         ("mnist", Kind(loader=load_mnist, summary="a folder of MNIST's idx files")),
         ("npz", Kind(loader=load_npz, summary="a .npz file with x and y")),
+        ("scenes", Kind(loader=_load_scenes, summary="a data set of pictures, each held for some frames")),
     ],
 )
 

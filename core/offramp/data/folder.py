@@ -7,12 +7,9 @@ A file that cannot be read is left out and reported; it never ends the run.
 """
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +17,7 @@ from numpy.typing import NDArray
 from offramp.data.dataset import DataSet, Part
 from offramp.data.images import SUFFIXES, read_image
 from offramp.data.request import Request
+from offramp.data.room import room_for
 from offramp.errors import DataError
 from offramp.records import SampleSpec
 
@@ -31,7 +29,6 @@ _PARTS = {
     "test": Part.TEST,
 }
 _DEFAULT_SHAPE = (224, 224, 3)
-_IN_MEMORY = 1 << 30  # 1 GiB; beyond it the decoded pictures lie in a temporary file that vanishes with the process
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ def _limit(entries: list[_Entry], request: Request) -> list[_Entry]:
 def _decode(
     root: Path, entries: list[_Entry], shape: tuple[int, ...]
 ) -> tuple[NDArray[np.uint8], list[_Entry], list[tuple[str, str]], str]:
-    samples = _room(len(entries), shape)
+    samples = room_for(len(entries), shape)
     kept: list[_Entry] = []
     skipped: list[tuple[str, str]] = []
     digest = hashlib.sha256(repr(shape).encode())
@@ -116,14 +113,3 @@ def _decode(
         digest.update(np.ascontiguousarray(samples[len(kept)]).data)
         kept.append(entry)
     return samples[: len(kept)], kept, skipped, digest.hexdigest()
-
-
-def _room(count: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    nbytes = count * prod(shape)
-    if nbytes <= _IN_MEMORY:
-        return np.empty((count, *shape), np.uint8)
-    # The map holds the file open after its name is gone; the disk is free again when the process ends.
-    with tempfile.TemporaryFile() as file:
-        file.truncate(nbytes)
-        handle: Any = file
-        return np.memmap(handle, np.uint8, mode="r+", shape=(count, *shape))

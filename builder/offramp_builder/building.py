@@ -23,6 +23,7 @@ from offramp.errors import ModelError
 from offramp.planning.attach import attach_candidates
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp_builder.branches.placing import place_branches
+from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.branches.supervising import throw_away_classifiers
 from offramp_builder.branches.training import TrainedExits, train_branches
 from offramp_builder.branches.untrained import untrained_branches
@@ -232,6 +233,8 @@ def _provenance(recipe: Recipe, sources: Sources, data: DataSet | None, test_acc
         found["calibration_groups"] = str(sources.parts.calibration.groups)
     if recipe.train:
         found["training"] = ", ".join(f"{key}={value}" for key, value in asdict(recipe.train).items())
+    if recipe.branch_settings != BranchSettings():
+        found["branches"] = ", ".join(f"{key}={value}" for key, value in asdict(recipe.branch_settings).items())
     if recipe.untrained:
         found["untrained"] = "random weights: for measuring speed only"
     if test_accuracy is not None:

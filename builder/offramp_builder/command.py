@@ -10,6 +10,7 @@ from typing import Any
 
 from offramp.cli import DONE, INTERRUPTED
 from offramp.errors import InputError, MissingExtraError, SettingsError
+from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.recipe import RECIPES, Recipe
 from offramp_builder.training.settings import OPTIMIZERS, TrainSettings
 
@@ -67,7 +68,17 @@ class BuildCommand:
             "--cuts", metavar="auto|all|N|NAMES", help="cuts to keep (default: auto, at most 8 and the ends)"
         )
         points.add_argument("--branches", metavar="auto|N|NAMES|none", help="exits before the end (default: auto, two)")
-        points.add_argument("--branch-kind", metavar="KIND", help="linear (default) or conv")
+        points.add_argument(
+            "--branch-kind",
+            metavar="KIND",
+            help="linear (default), sidenet, conv, eenets, exclusion or ensemble: see docs/exits.md",
+        )
+        points.add_argument(
+            "--distill", type=float, metavar="W", help="share of what branches learn from the end (default: 0)"
+        )
+        points.add_argument(
+            "--cost-weight", type=float, metavar="L", help="eenets: what all operations are worth (default: 1 nat)"
+        )
 
         training = parser.add_argument_group("training")
         training.add_argument(
@@ -150,6 +161,7 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
         "cuts": args.cuts,
         "branches": args.branches,
         "branch_kind": args.branch_kind,
+        "branch_settings": _branch_settings(args, base.branch_settings if base else BranchSettings()),
         "seed": args.seed,
         "train": _training(args, base.train if base else None),
     }
@@ -159,6 +171,11 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
         base = replace(base, untrained=True, train=None)
     given = {name: value for name, value in given.items() if value is not None}
     return replace(base, **given) if base else Recipe(**given)
+
+
+def _branch_settings(args: argparse.Namespace, base: BranchSettings) -> BranchSettings:
+    given = {"distill": args.distill, "cost_weight": args.cost_weight}
+    return replace(base, **{name: value for name, value in given.items() if value is not None})
 
 
 def _training(args: argparse.Namespace, base: TrainSettings | None) -> TrainSettings | None:

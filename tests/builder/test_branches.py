@@ -14,7 +14,7 @@ from offramp.records import SampleSpec
 from offramp_builder.branches.catalog import BRANCH_KINDS
 from offramp_builder.branches.kind import logits_of
 from offramp_builder.branches.placing import place_branches
-from offramp_builder.branches.pooling import GlobalMean, channel_axes
+from offramp_builder.branches.pooling import GlobalMean, GridMean, channel_axes
 from offramp_builder.branches.training import train_branches
 from offramp_builder.capture import Captured, capture
 from offramp_builder.features import run_to
@@ -97,6 +97,15 @@ def test_every_variant_of_every_kind_answers_logits_before_and_after_it_is_finis
 
 def test_a_vector_has_one_channel_axis_and_a_map_may_have_two() -> None:
     assert [channel_axes(shape) for shape in SHAPES] == [[1, -1], [1, -1], [1, -1], [1]]
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 4), (3, 7, 2), (3, 3, 5), (3, 9), (3, 8)], ids=str)
+def test_a_grid_pools_as_adaptive_pooling_to_two_does(shape: tuple[int, ...]) -> None:
+    feature = torch.randn(2, *shape)
+    pool = GridMean(shape)
+    adaptive = nn.AdaptiveAvgPool2d(2) if len(shape) == 3 else nn.AdaptiveAvgPool1d(2)
+    assert torch.allclose(pool(feature), adaptive(feature).flatten(1), atol=1e-6)
+    assert pool(feature).shape == (2, pool.width)
 
 
 def test_branches_are_placed_evenly_by_operations(captured: Capturing) -> None:

@@ -14,6 +14,7 @@ import pytest
 from offramp.bundle.store import open_bundle
 from offramp.errors import DataError, InputError, SettingsError
 from offramp.planning.candidates import read_candidates
+from offramp_builder.branches.catalog import BRANCH_KINDS
 from offramp_builder.command import BUILD, recipe_from
 from offramp_builder.recipe import DEMO, Recipe
 from offramp_builder.sources import gather, relabelled
@@ -127,6 +128,21 @@ def test_flags_override_the_recipe_they_begin_with() -> None:
     assert DEMO.train is not None
     assert changed.train == replace(DEMO.train, epochs=2, seed=7)
     assert changed == replace(DEMO, train=changed.train, branches="none", seed=7)
+
+
+def test_flags_about_branches_add_to_those_of_the_recipe() -> None:
+    changed = recipe_of("--recipe", "demo", "--branch-kind", "eenets", "--distill", "0.25", "--cost-weight", "3")
+    assert changed.branch_kind == "eenets"
+    assert changed.branch_settings == replace(DEMO.branch_settings, distill=0.25, cost_weight=3.0)
+    with pytest.raises(InputError, match="distill 2.0 is a share"):
+        recipe_of("--recipe", "demo", "--distill", "2")
+
+
+def test_help_lists_every_kind_of_branch() -> None:
+    parser = argparse.ArgumentParser()
+    BUILD.configure(parser)
+    text = parser.format_help()
+    assert all(kind in text for kind in BRANCH_KINDS)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@
 
 From "EENets: Early-exit CNNs" (2409.05336): each branch learns to answer and learns whether it should. Two steps, as in
 the authors' two-stage schedule: the answers alone (their v0), then answers and confidences of all branches together,
-against what the samples that stay would cost and hear at the end (v1 or v2, see losses.py). Here the trunk is frozen,
-so that the end only sets the measure; it has no confidence of its own, which nobody would read. Costs charge every
-branch that was executed on the way, where the authors' code charges the last one alone.
+against what the samples that stay would cost and hear at the end (v1 or v2, see losses.py).
+
+Ours, where the paper has a trunk that learns too: the end only sets the measure, at its raw logits, and has no
+confidence of its own, which nobody would read. It has seen the samples before, and is surer of them than it will be of
+others. Costs charge every branch that was executed on the way, where the authors' code charges the last one alone.
 """
 
 from collections.abc import Sequence

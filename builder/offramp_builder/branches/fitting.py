@@ -14,7 +14,9 @@ from offramp_builder.branches.losses import distillation
 from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.training.trainer import has_bfloat16
 
-_BATCH, _RATE, _DECAY = 256, 3e-3, 1e-4
+_RATE, _DECAY = 3e-3, 1e-4
+_BATCH, _LEAST_BATCH = 256, 32
+_STEPS = 16  # a pass, where there are few samples: in batches of 256 their weights would stop where they began
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,10 +58,9 @@ class Teacher:
         self._fit([pupil], rows_R, loss)
 
     def teach_together(self, pupils: Sequence[Pupil], costs: Sequence[float]) -> None:
-        """Fit all branches further, to all samples, where their kind has a joint loss; see `JointKind` for `costs`."""
+        """Fit all branches of a `JointKind` further, to all samples; `costs` are those that its loss asks for."""
         kind = self.kind
-        if not isinstance(kind, JointKind):
-            return
+        assert isinstance(kind, JointKind)
 
         def loss(rows_R: Tensor) -> Tensor:
             lesson, answers = self._lesson(rows_R), [pupil.answer(rows_R) for pupil in pupils]
@@ -96,14 +97,15 @@ class Teacher:
         order = torch.Generator().manual_seed(self.seed)
         heads = nn.ModuleList(pupil.variant.head for pupil in pupils)
         epochs = max(pupil.variant.epochs for pupil in pupils)
-        steps = max(1, len(rows_R) // _BATCH)
+        batch = min(_BATCH, max(_LEAST_BATCH, len(rows_R) // _STEPS))
+        steps = max(1, len(rows_R) // batch)
         optimizer = torch.optim.AdamW(heads.parameters(), lr=_RATE, weight_decay=_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=epochs * steps)
         heads.train()
         for _ in range(epochs):
             order_R = rows_R[torch.randperm(len(rows_R), generator=order)]
             for step in range(steps):
-                value = loss(order_R[step * _BATCH : (step + 1) * _BATCH])
+                value = loss(order_R[step * batch : (step + 1) * batch])
                 optimizer.zero_grad(set_to_none=True)
                 value.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

@@ -20,7 +20,7 @@ from offramp.errors import ModelError
 from offramp_builder.branches.cache import Progress, cached
 from offramp_builder.branches.catalog import BRANCH_KINDS
 from offramp_builder.branches.fitting import Pupil, Teacher, needs_final
-from offramp_builder.branches.kind import Variant, logits_of
+from offramp_builder.branches.kind import JointKind, Variant, logits_of
 from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.bundle import branch_macs
 from offramp_builder.capture import Captured
@@ -141,7 +141,8 @@ def _fit(
         for pupil in pupils:
             teacher.teach(pupil, learning, done)
         chosen[position] = max(pupils, key=lambda pupil: teacher.accuracy(pupil, judging)) if pupils[1:] else pupils[0]
-    teacher.teach_together(list(chosen.values()), _costs(captured, chosen))
+    if isinstance(kind, JointKind):
+        teacher.teach_together(list(chosen.values()), _costs(captured, chosen))
     progress("fitting branches", len(fresh), len(fresh))
     return {
         position: nn.Sequential(pupil.variant.pool, kind.finish(pupil.variant.head)).eval()
@@ -150,7 +151,7 @@ def _fit(
 
 
 def _costs(captured: Captured, chosen: dict[int, Pupil]) -> list[float]:
-    """What leaving costs at each branch and at the end; every branch on the way is charged. See `JointKind`."""
+    """What leaving costs at each branch and at the end, as a `JointKind` asks."""
     at = run_to(captured, list(chosen), captured.examples[:1])
     costs, branches = [], 0
     for position, pupil in chosen.items():

@@ -39,6 +39,7 @@ from offramp_evaluation.demo.contenders import Contender
 from offramp_evaluation.demo.progress import Run
 from offramp_evaluation.demo.road import Board, Road
 from offramp_evaluation.demo.run import run_one
+from offramp_evaluation.demo.screen import SilentScreen
 from offramp_evaluation.demo.script import Phase, Script
 from offramp_evaluation.metrics.intervals import wilson
 from offramp_evaluation.replay import arrivals
@@ -81,12 +82,6 @@ class Hosts:
 
     board: Profile
     edge: Profile
-
-
-class Quiet:
-    """A screen of the demo that shows nothing."""
-
-    def update(self) -> None: ...
 
 
 def main() -> int:
@@ -208,7 +203,7 @@ class Study:
         contender = Contender(name="live", about="", plan=plan)
         with Road(board, script.phases[0].link, self.clock, orchestrated=False) as road:
             run = Run(contender=contender, script=script)
-            outcomes = run_one(road, run, Quiet(), self.clock)  # type: ignore[arg-type]
+            outcomes = run_one(road, run, SilentScreen(), self.clock)
         seen = told([(item.answered, item.exit, item.latency, item.label, item.truth) for item in outcomes])
         return replace(seen, wait=float(np.median([item.wait for item in outcomes])))
 

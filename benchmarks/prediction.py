@@ -31,6 +31,7 @@ from offramp_evaluation.demo.contenders import Contender
 from offramp_evaluation.demo.progress import Run
 from offramp_evaluation.demo.road import Board, Road
 from offramp_evaluation.demo.run import run_one
+from offramp_evaluation.demo.screen import SilentScreen
 from offramp_evaluation.demo.script import Phase, Script
 from offramp_evaluation.shaper.link import parse_link
 
@@ -51,12 +52,6 @@ class Told:
     @property
     def error(self) -> float:
         return abs(self.predicted / self.measured - 1)
-
-
-class Quiet:
-    """A screen of the demo that shows nothing."""
-
-    def update(self) -> None: ...
 
 
 def main() -> int:
@@ -127,7 +122,7 @@ def one(board: Board, plan: str, link: str) -> Told:
     clock = SystemClock()
     with Road(replace(board, strategy=f"fixed:{plan}"), phase.link, clock) as road:
         run = Run(contender=Contender(name="prediction", about=""), script=script)
-        outcomes = run_one(road, run, Quiet(), clock)  # type: ignore[arg-type]
+        outcomes = run_one(road, run, SilentScreen(), clock)
         assert road.orchestrator is not None
         said = []
         with contextlib.suppress(OfframpError):

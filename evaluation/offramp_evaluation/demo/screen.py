@@ -37,6 +37,21 @@ class Screen(Protocol):
         ...
 
 
+class SilentScreen:
+    """For whoever wants the runs alone."""
+
+    def __enter__(self) -> "SilentScreen":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def begin(self, run: Run, number: int, count: int) -> None: ...
+
+    def update(self) -> None: ...
+
+
 class PlainScreen:
     """For logs: a line for each phase of each run, and for each plan that the orchestrator sent."""
 

@@ -87,9 +87,12 @@ class BuildCommand:
         training.add_argument("--batch", type=int, metavar="N", help="samples a step (default: 128)")
         training.add_argument("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (default: auto)")
         training.add_argument(
-            "--learning-rate", type=float, metavar="R", help="at its peak (default: sgd 0.1, adamw 0.001)"
+            "--learning-rate", type=float, metavar="R", help="at its peak (default: sgd 0.1, adamw 0.001, muon 0.05)"
         )
-        training.add_argument("--weight-decay", type=float, metavar="D", help="(default: sgd 0.0005, adamw 0.05)")
+        training.add_argument("--weight-decay", type=float, metavar="D", help="(default: sgd, muon 0.0005, adamw 0.05)")
+        training.add_argument(
+            "--small-first", metavar="EPOCHSxPIXELS,…", help="begin on shrunk pictures, such as 18x20,12x24"
+        )
         training.add_argument("--smoothing", type=float, metavar="S", help="of the labels (default: 0)")
         training.add_argument(
             "--shift", type=float, metavar="S", help="move samples by up to this share (default: 0.125)"
@@ -185,6 +188,7 @@ def _training(args: argparse.Namespace, base: TrainSettings | None) -> TrainSett
         "optimizer": args.optimizer,
         "rate": args.learning_rate,
         "decay": args.weight_decay,
+        "small_first": _phases(args.small_first),
         "smoothing": args.smoothing,
         "shift": args.shift,
         "flip": args.flip,
@@ -221,6 +225,16 @@ def _size(text: str | None) -> tuple[int, ...] | None:
             return height, width, 3
         case _:
             return sizes
+
+
+def _phases(text: str | None) -> tuple[tuple[int, int], ...] | None:
+    if text is None:
+        return None
+    try:
+        pairs = tuple(tuple(int(part) for part in phase.split("x")) for phase in text.split(","))
+        return tuple((epochs, side) for epochs, side in pairs)
+    except ValueError:
+        raise SettingsError(f"--small-first {text!r} is no list of EPOCHSxPIXELS; write 18x20,12x24") from None
 
 
 def _numbers(text: str | None, flag: str) -> tuple[float, ...] | None:

@@ -3,40 +3,62 @@
 split=3, exit=confidence:0.85@1/0.9@2, codec=affine8+zstd
 │        │          │                  └ how the feature is written at the split
 │        │          └ the threshold of each branch that is asked; without @, of every branch up to the split
-│        └ the exit policy
+│        └ the exit policy; `difference:0.1@1+confidence:0.9@2` asks a second one where the first lets nobody leave
 └ a cut, by index or by name: the device runs the stages before it; 0 sends the input, `end` sends nothing
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from offramp.errors import PlanError
 from offramp.records import NO_REVISION, Revision
 from offramp.registry import unknown
+
+_HIGHEST = 10_000
+"""Threshold of any policy: patience counts samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitRule:
     """An exit policy with a threshold for each branch that it asks.
 
-    Thresholds lie in [0, 1]: every fused score does (entropy is divided by ln K).
+    What a threshold means, and its range, is its policy's affair: those of fused scores lie in [0, 1].
     """
 
     policy: str
     thresholds: tuple[tuple[int, float], ...]
     """(cut of the branch, threshold), in the order in which a sample meets them."""
+    over: "ExitRule | None" = None
+    """Asked about those whom this one lets stay: a temporal policy stands over an instance policy."""
 
     def __post_init__(self) -> None:
         cuts = [cut for cut, _ in self.thresholds]
         if cuts != sorted(set(cuts)):
             raise PlanError(f"the exits of a plan are met in order, each once; got branches {cuts}")
         for cut, threshold in self.thresholds:
-            if not 0.0 <= threshold <= 1.0:
-                raise PlanError(f"threshold {threshold} of branch {cut} is out of range; give one between 0 and 1")
+            if not 0.0 <= threshold <= _HIGHEST:
+                raise PlanError(
+                    f"threshold {threshold} of branch {cut} is out of range; give one between 0 and {_HIGHEST:,}"
+                )
+        if self.over is not None and not (self.thresholds and self.over.thresholds):
+            raise PlanError(f"{self.policy or 'none'} over {self.over.policy}: both of them need thresholds")
+
+    @property
+    def parts(self) -> "tuple[ExitRule, ...]":
+        """The rule itself, and those that it stands over."""
+        return (self,) if self.over is None else (self, *self.over.parts)
+
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """Cuts of all branches that are asked, in the order in which a sample meets them."""
+        if self.over is None:
+            return tuple([cut for cut, _ in self.thresholds])
+        return tuple(sorted({cut for rule in self.parts for cut, _ in rule.thresholds}))
 
     def __str__(self) -> str:
         if not self.thresholds:
             return "none"
-        return f"{self.policy}:" + "/".join(f"{_exactly(threshold)}@{cut}" for cut, threshold in self.thresholds)
+        own = f"{self.policy}:" + "/".join(f"{_exactly(threshold)}@{cut}" for cut, threshold in self.thresholds)
+        return own if self.over is None else f"{own}+{self.over}"
 
 
 def _exactly(threshold: float) -> str:
@@ -61,7 +83,7 @@ class Plan:
     def __post_init__(self) -> None:
         if self.split < 0:
             raise PlanError(f"split {self.split} lies before the input; the first is 0, which sends the input itself")
-        for cut, _ in self.exit.thresholds:
+        for cut in self.exit.asked:
             if cut > self.split:
                 raise PlanError(
                     f"branch {cut} is past split {self.split} and would never be reached; "
@@ -76,15 +98,23 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExitText:
+    """One policy of an exit rule as a person wrote it."""
+
+    policy: str
+    threshold: float | None = None
+    """For every branch up to the split, when no branch is named."""
+    thresholds: tuple[tuple[str, float], ...] = ()
+    """(branch cut by index or name, threshold)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanText:
     """A plan as a person wrote it, before it is resolved against a bundle."""
 
     split: str
-    policy: str = "none"
-    threshold: float | None = None
-    """For every branch up to the split, when no branch is named."""
-    thresholds: tuple[tuple[str, float], ...] = field(default=())
-    """(branch cut by index or name, threshold)."""
+    exits: tuple[ExitText, ...] = ()
+    """Each stands over the next; empty: nobody leaves."""
     codec: str | None = None
 
 
@@ -110,31 +140,28 @@ def parse_plan(text: str) -> PlanText:
         fields[name] = value
     if "split" not in fields:
         raise PlanError(f"the plan {text!r} has no split; add split=0 to send the input, or split=end to send nothing")
-    policy, threshold, thresholds = _parse_exit(fields.get("exit", "none"))
-    return PlanText(
-        split=fields["split"], policy=policy, threshold=threshold, thresholds=thresholds, codec=fields.get("codec")
-    )
+    exits = fields.get("exit", "none")
+    parts = () if exits == "none" else tuple(_parse_exit(part.strip()) for part in exits.split("+"))
+    return PlanText(split=fields["split"], exits=parts, codec=fields.get("codec"))
 
 
-def _parse_exit(text: str) -> tuple[str, float | None, tuple[tuple[str, float], ...]]:
-    if text == "none":
-        return "none", None, ()
+def _parse_exit(text: str) -> ExitText:
     policy, colon, rest = text.partition(":")
     if not colon or not rest:
         raise PlanError(f"exit={text} has no threshold; write exit={policy or 'confidence'}:0.85, or exit=none")
     if "@" not in rest:
-        return policy, _parse_threshold(rest, text), ()
+        return ExitText(policy=policy, threshold=_parse_threshold(rest, text))
     pairs = []
     for part in rest.split("/"):
         value, at, cut = part.partition("@")
         if not at or not cut:
             raise PlanError(f"{part!r} in exit={text} names no branch; write threshold@branch, such as 0.9@2")
         pairs.append((cut.strip(), _parse_threshold(value, text)))
-    return policy, None, tuple(pairs)
+    return ExitText(policy=policy, thresholds=tuple(pairs))
 
 
 def _parse_threshold(value: str, text: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise PlanError(f"{value!r} in exit={text} is not a threshold; give a number between 0 and 1") from None
+        raise PlanError(f"{value!r} in exit={text} is not a threshold; give a number, such as 0.9") from None

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.clock import Clock
-from offramp.exits.policy import NO_STATE, BranchOutputs, State
+from offramp.exits.policy import NO_STATE, UNKNOWN, BranchOutputs, State
 from offramp.records import Answer, Answered, EdgeTimings, Feature, Result, Sample, Timings
 from offramp.runtime.runtime import SegmentOutputs
 from offramp.units import Bytes, Seconds, format_seconds
@@ -43,6 +43,8 @@ class Said:
 
     cut: int
     outputs: SegmentOutputs
+    label: int | None = None
+    """What the exit policy answers in its stead; None: what the logits say."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +58,8 @@ class Flight:
     """When its first stage began."""
     deepest: Said | None = None
     """The deepest branch that was asked, unsure as it was."""
+    state: State = NO_STATE
+    """Of the exit policy: what it knew of the stream, and saw of this sample."""
     feature: Feature = ()
     payload: bytes = b""
     head: Seconds = Seconds(0.0)
@@ -135,6 +139,7 @@ class Pipeline:
         """Everything up to the payload, or up to the first branch that is sure."""
         (route, uplink), now = self._way, self._clock.now()
         flight = Flight(sample, route, uplink, now, deadline=Seconds(sample.arrival + self.deadline))
+        flight.state = self._states.get(sample.stream, NO_STATE)
         if now > flight.deadline:
             waited = format_seconds(now - sample.arrival)
             return self._reject(flight, f"waited {waited} for its first stage, past the deadline")
@@ -221,15 +226,21 @@ class Pipeline:
         return flight.deepest is None
 
     def _leaves(self, flight: Flight) -> bool:
-        said, stream = flight.deepest, flight.sample.stream
+        said = flight.deepest
         assert said is not None
         logits_NK, scores_NS = said.outputs.logits_NK, said.outputs.scores_NS
         assert logits_NK is not None and scores_NS is not None  # noqa: PT018 - a branch says both or nothing
-        known = self._states.get(stream, NO_STATE)
-        leaves_N, state = flight.route.policy.decide(BranchOutputs(said.cut, logits_NK, scores_NS), known)
-        if state is not known:
-            self._states[stream] = state
-        return bool(leaves_N[0])
+        decision, flight.state = flight.route.policy.decide(BranchOutputs(said.cut, logits_NK, scores_NS), flight.state)
+        leaves = bool(decision.leaves_N[0])
+        if leaves and decision.label_N is not None:
+            said.label = int(decision.label_N[0])
+        return leaves
+
+    def _settle(self, flight: Flight, label: int | None) -> None:
+        """What the policy learns from the answer, for the stream's next sample."""
+        if flight.state and flight.route is self.route:
+            answer_N = np.array([UNKNOWN if label is None else label])
+            self._states[flight.sample.stream] = flight.route.policy.settle(flight.state, answer_N)
 
     def _due(self, flight: Flight) -> Seconds:
         reserve = 0.0
@@ -261,7 +272,7 @@ class Pipeline:
             flight,
             answered,
             now,
-            label=int(logits_NK[0].argmax()),
+            label=int(logits_NK[0].argmax()) if said.label is None else said.label,
             confidence=float(scores_NS[0, 0]),
             cut=said.cut,
             logits_K=logits_NK[0],
@@ -287,6 +298,7 @@ class Pipeline:
         reason: str = "",
     ) -> Result:
         sample, sent = flight.sample, flight.sent
+        self._settle(flight, label)
         return Result(
             stream=sample.stream,
             index=sample.index,

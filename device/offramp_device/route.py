@@ -108,10 +108,10 @@ class RouteOpener:
             BundleError: A segment cannot be loaded.
         """
         end = self.manifest.end
-        asked = [cut for cut, _ in plan.exit.thresholds]
-        stops = asked if plan.split in [0, *asked] else [*asked, plan.split]
+        asked = plan.exit.asked
+        stops = asked if plan.split in (0, *asked) else (*asked, plan.split)
         legs = [
-            self._leg(start, stop, branch=stop in asked) for start, stop in zip([0, *stops[:-1]], stops, strict=False)
+            self._leg(start, stop, branch=stop in asked) for start, stop in zip((0, *stops[:-1]), stops, strict=False)
         ]
         return Route(
             plan=plan,

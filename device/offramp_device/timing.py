@@ -122,7 +122,7 @@ def needed_segments(candidates: Candidates) -> Set[_Segment]:
     """(start, stop, branch) of all that some candidate runs on the device."""
     needed: set[_Segment] = set()
     for item in candidates.candidates:
-        cuts = [0, *(cut for cut, _ in item.exit.thresholds)]
+        cuts = [0, *item.exit.asked]
         needed |= {(start, stop, True) for start, stop in pairwise(cuts)}
         if cuts[-1] != item.split:
             needed.add((cuts[-1], item.split, False))

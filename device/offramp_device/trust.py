@@ -49,7 +49,7 @@ class Trust:
         if not self._shadowed or not rule.thresholds or rule.policy not in PATHS:
             return  # nobody is watched, or nobody leaves: what is known of those who would stays as it is
         with self._lock:
-            self._deepest = rule.thresholds[-1][0]
+            self._deepest = rule.asked[-1]
             monitor, steps = self._monitor, Steps(rule.policy, PATHS[rule.policy])
             base, caution = steps.of(rule), 0
             same = self._steps is not None and self._steps.policy == rule.policy

@@ -37,9 +37,11 @@ def a_rule(policy: str, *pairs: tuple[int, float]) -> ExitRule:
 def test_batched_exits_equal_one_by_one_exits(policy: str, scores_NS: NDArray[np.float32], threshold: float) -> None:
     opened = open_policy(a_rule(policy, (1, threshold)))
     together, _ = opened.decide(said(scores_NS), NO_STATE)
-    alone = [opened.decide(said(scores_NS[index : index + 1]), NO_STATE)[0][0] for index in range(len(scores_NS))]
-    assert together.dtype == np.bool_
-    assert together.tolist() == alone
+    alone = [
+        opened.decide(said(scores_NS[index : index + 1]), NO_STATE)[0].leaves_N[0] for index in range(len(scores_NS))
+    ]
+    assert together.leaves_N.dtype == np.bool_
+    assert together.leaves_N.tolist() == alone
 
 
 @each_policy
@@ -50,7 +52,7 @@ def test_deciding_twice_decides_the_same_and_leaves_the_scores_alone(
     opened, before_NS = open_policy(a_rule(policy, (1, threshold))), scores_NS.copy()
     first, _ = opened.decide(said(scores_NS), NO_STATE)
     second, _ = opened.decide(said(scores_NS), NO_STATE)
-    assert first.tolist() == second.tolist()
+    assert first.leaves_N.tolist() == second.leaves_N.tolist()
     assert np.array_equal(before_NS, scores_NS, equal_nan=True)
 
 
@@ -58,14 +60,14 @@ def test_deciding_twice_decides_the_same_and_leaves_the_scores_alone(
 def test_a_branch_that_was_not_asked_lets_nobody_leave(policy: str) -> None:
     opened = open_policy(a_rule(policy, (2, 0.5)))
     every_score_NS = np.repeat(np.linspace(0, 1, 11, dtype=np.float32)[:, None], len(SCORES), axis=1)
-    assert not opened.decide(said(every_score_NS, cut=1), NO_STATE)[0].any()
+    assert not opened.decide(said(every_score_NS, cut=1), NO_STATE)[0].leaves_N.any()
 
 
 @each_policy
 def test_each_branch_has_its_own_threshold(policy: str) -> None:
     opened = open_policy(a_rule(policy, (1, 0.4), (2, 0.6)))
     half_1S = np.full((1, len(SCORES)), 0.5, np.float32)
-    leaves = [bool(opened.decide(said(half_1S, cut), NO_STATE)[0][0]) for cut in (1, 2)]
+    leaves = [bool(opened.decide(said(half_1S, cut), NO_STATE)[0].leaves_N[0]) for cut in (1, 2)]
     assert sorted(leaves) == [False, True]
 
 
@@ -73,9 +75,10 @@ def test_each_branch_has_its_own_threshold(policy: str) -> None:
 def test_nan_never_leaves(policy: str) -> None:
     nan_1S = np.full((1, len(SCORES)), np.nan, np.float32)
     for threshold in (0.0, 1.0):
-        assert not open_policy(a_rule(policy, (1, threshold))).decide(said(nan_1S), NO_STATE)[0].any()
+        assert not open_policy(a_rule(policy, (1, threshold))).decide(said(nan_1S), NO_STATE)[0].leaves_N.any()
 
 
 @each_policy
 def test_an_empty_batch_is_decided_too(policy: str) -> None:
-    assert open_policy(a_rule(policy)).decide(said(np.empty((0, len(SCORES)), np.float32)), NO_STATE)[0].shape == (0,)
+    nobody_NS = np.empty((0, len(SCORES)), np.float32)
+    assert open_policy(a_rule(policy)).decide(said(nobody_NS), NO_STATE)[0].leaves_N.shape == (0,)

@@ -15,7 +15,7 @@ from offramp.planning.rules import PATHS
 
 def leaves(rule: ExitRule, scores_S: np.ndarray) -> bool:
     outputs = BranchOutputs(1, np.zeros((1, 5), np.float32), scores_S[None])
-    return bool(open_policy(rule).decide(outputs, NO_STATE)[0][0])
+    return bool(open_policy(rule).decide(outputs, NO_STATE)[0].leaves_N[0])
 
 
 def at(policy: str, *thresholds: float) -> ExitRule:

@@ -11,8 +11,8 @@ from offramp.plan import NO_EXIT, ExitRule
 def leaves(rule: ExitRule, **score: float) -> bool:
     """Whether a sample whose branch at cut 1 has these scores (others nan) leaves."""
     scores_1S = np.array([[score.get(name, np.nan) for name in SCORES]], np.float32)
-    decisions, _ = open_policy(rule).decide(BranchOutputs(1, np.zeros((1, 5), np.float32), scores_1S), NO_STATE)
-    return bool(decisions[0])
+    decision, _ = open_policy(rule).decide(BranchOutputs(1, np.zeros((1, 5), np.float32), scores_1S), NO_STATE)
+    return bool(decision.leaves_N[0])
 
 
 def at(policy: str, threshold: float) -> ExitRule:

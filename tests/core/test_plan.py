@@ -1,30 +1,40 @@
 import contextlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from offramp.errors import PlanError
-from offramp.plan import NO_EXIT, ExitRule, Plan, PlanText, parse_plan
+from offramp.plan import NO_EXIT, ExitRule, ExitText, Plan, PlanText, parse_plan
 from offramp.records import Revision
 
 thresholds = st.dictionaries(st.integers(0, 9), st.floats(0, 1)).map(lambda found: tuple(sorted(found.items())))
-rules = thresholds.map(lambda pairs: ExitRule(policy="entropy", thresholds=pairs) if pairs else NO_EXIT)
+plain = thresholds.map(lambda pairs: ExitRule(policy="entropy", thresholds=pairs) if pairs else NO_EXIT)
+rules = plain | st.tuples(thresholds, plain).map(
+    lambda both: (
+        replace(both[1], over=ExitRule(policy="margin", thresholds=both[0]))
+        if both[0] and both[1].thresholds
+        else both[1]
+    )
+)
 
 
 @given(rule=rules, split=st.integers(9, 30), codec=st.sampled_from(["none", "affine8+zstd", "jpeg:75"]))
 def test_a_printed_plan_reads_back_to_the_last_digit(rule: ExitRule, split: int, codec: str) -> None:
     text = parse_plan(str(Plan(split=split, exit=rule, codec=codec)))
-    assert text == PlanText(
-        split=str(split),
-        policy=rule.policy,
-        thresholds=tuple((str(cut), threshold) for cut, threshold in rule.thresholds),
-        codec=codec,
+    exits = tuple(
+        ExitText(policy=part.policy, thresholds=tuple((str(cut), threshold) for cut, threshold in part.thresholds))
+        for part in rule.parts
+        if part.thresholds
     )
+    assert text == PlanText(split=str(split), exits=exits, codec=codec)
 
 
 def test_one_threshold_may_stand_for_all_branches() -> None:
-    assert parse_plan("split=3, exit=confidence:0.85") == PlanText(split="3", policy="confidence", threshold=0.85)
+    assert parse_plan("split=3, exit=confidence:0.85") == PlanText(
+        split="3", exits=(ExitText(policy="confidence", threshold=0.85),)
+    )
 
 
 @given(st.text(max_size=60))
@@ -49,9 +59,17 @@ def test_a_malformed_plan_is_refused_with_the_way_out(text: str, message: str) -
         parse_plan(text)
 
 
-@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan"), float("inf")])
-def test_a_threshold_lies_between_0_and_1(threshold: float) -> None:
-    with pytest.raises(PlanError, match="out of range; give one between 0 and 1"):
+def test_a_rule_that_stands_over_another_asks_the_branches_of_both() -> None:
+    under = ExitRule(policy="confidence", thresholds=((2, 0.9), (3, 0.8)))
+    rule = ExitRule(policy="margin", thresholds=((1, 0.5), (3, 0.5)), over=under)
+    assert rule.asked == (1, 2, 3)
+    with pytest.raises(PlanError, match="branch 3 is past split 2"):
+        Plan(split=2, exit=rule)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 10_001, float("nan"), float("inf")])
+def test_a_threshold_is_a_number_of_sensible_size(threshold: float) -> None:
+    with pytest.raises(PlanError, match="out of range; give one between 0 and 10,000"):
         ExitRule(policy="confidence", thresholds=((1, threshold),))
 
 

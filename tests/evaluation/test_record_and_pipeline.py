@@ -147,8 +147,8 @@ def leaves_at(tape: Tape, plan: Plan, row: int) -> int | None:
         voice = tape.branch(cut)
         assert voice.scores_NS is not None
         said = BranchOutputs(cut, voice.logits_Nk[row : row + 1], voice.scores_NS[row : row + 1])
-        leaves_N, _ = policy.decide(said, NO_STATE)
-        if leaves_N[0]:
+        decision, _ = policy.decide(said, NO_STATE)
+        if decision.leaves_N[0]:
             return cut
     return None
 

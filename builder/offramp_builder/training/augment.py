@@ -6,7 +6,9 @@
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from offramp.records import Array
 from offramp_builder.training.settings import TrainSettings
@@ -24,6 +26,16 @@ def augment(samples: Array, settings: TrainSettings, rng: np.random.Generator) -
         steps = rng.integers(-reach, reach + 1, len(samples))
         return np.stack([np.roll(sample, step) for sample, step in zip(samples, steps, strict=True)])
     return samples
+
+
+def shrink(samples: Array, side: int) -> Array:
+    """Pictures [N, H, W, C] shrunk to `side` pixels on the shorter side; smaller ones and other arrays as they are."""
+    if samples.ndim != 4 or samples.dtype != np.uint8 or min(samples.shape[1:3]) <= side:
+        return samples
+    height, width = (round(size * side / min(samples.shape[1:3])) for size in samples.shape[1:3])
+    images_NCHW = torch.from_numpy(samples).permute(0, 3, 1, 2)
+    small = functional.interpolate(images_NCHW, (height, width), mode="bilinear", antialias=True)
+    return np.ascontiguousarray(small.permute(0, 2, 3, 1).numpy())
 
 
 def _move_images(images_NHWC: Array, settings: TrainSettings, rng: np.random.Generator) -> NDArray[Any]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from offramp.errors import SettingsError
 from offramp.registry import unknown
 
-OPTIMIZERS = ("auto", "sgd", "adamw")
-_RATES = {"sgd": 0.1, "adamw": 1e-3}
-_DECAYS = {"sgd": 5e-4, "adamw": 0.05}
+OPTIMIZERS = ("auto", "sgd", "adamw", "muon")
+_RATES = {"sgd": 0.1, "adamw": 1e-3, "muon": 0.05}
+_DECAYS = {"sgd": 5e-4, "adamw": 0.05, "muon": 5e-4}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,15 +17,20 @@ class TrainSettings:
     epochs: int
     batch: int = 128
     optimizer: str = "auto"
-    """sgd (Nesterov momentum), adamw, or auto: adamw for networks with attention, layer norms or recurrence."""
+    """sgd (Nesterov momentum), adamw, muon, or auto: adamw for networks with attention, layer norms or recurrence."""
     rate: float | None = None
-    """Peak learning rate; None takes the optimizer's default (sgd 0.1, adamw 0.001)."""
+    """Peak learning rate; None takes the optimizer's default (sgd 0.1, adamw 0.001, muon 0.05)."""
     decay: float | None = None
-    """Weight decay of matrices and kernels; None takes the optimizer's default (sgd 0.0005, adamw 0.05)."""
+    """Weight decay of matrices and kernels; None takes the optimizer's default (sgd and muon 0.0005, adamw 0.05)."""
     flip: bool | None = None
     """Mirror pictures at random: only where a mirrored picture keeps its class. None: as the data set says."""
     shift: float = 0.125
     """Move samples at random by up to this share of their side or length."""
+    small_first: tuple[tuple[int, int], ...] = ()
+    """(epochs, pixels): so many epochs on pictures shrunk to that side come before the rest at full size.
+
+    Early epochs cost half and teach nearly as much; only for networks that take pictures of any size.
+    """
     smoothing: float = 0.0
     """Share of each target spread over all classes."""
     supervise: float = 0.0
@@ -37,6 +42,8 @@ class TrainSettings:
             raise SettingsError(f"training takes at least 1 epoch of batches of 2, not {self.epochs} of {self.batch}")
         if self.optimizer not in OPTIMIZERS:
             raise SettingsError(unknown("optimizer", self.optimizer, list(OPTIMIZERS)))
+        if any(epochs < 1 or side < 8 for epochs, side in self.small_first):
+            raise SettingsError(f"small_first {self.small_first} has pairs of at least 1 epoch and 8 pixels")
         for name, value, most in (("shift", self.shift, 0.5), ("smoothing", self.smoothing, 0.9)):
             if not 0 <= value <= most:
                 raise SettingsError(f"{name} {value} is out of range; give one between 0 and {most}")
@@ -46,3 +53,11 @@ class TrainSettings:
 
     def weight_decay(self, optimizer: str) -> float:
         return _DECAYS[optimizer] if self.decay is None else self.decay
+
+    def side_in(self, epoch: int) -> int | None:
+        """Pixels that pictures are shrunk to in this epoch (from 0); None: they keep their size."""
+        for epochs, side in self.small_first:
+            if epoch < epochs:
+                return side
+            epoch -= epochs
+        return None

@@ -22,7 +22,8 @@ from offramp.data.dataset import DataSet
 from offramp.errors import ModelError
 from offramp.records import Array
 from offramp_builder.training import checkpoint as checkpoints
-from offramp_builder.training.augment import augment
+from offramp_builder.training.augment import augment, shrink
+from offramp_builder.training.muon import Muon
 from offramp_builder.training.settings import TrainSettings
 from offramp_builder.training.supervision import Supervised, Supervision
 from offramp_builder.training.watch import Quiet, Watch
@@ -108,10 +109,12 @@ def _train_epoch(
     order = rng.permutation(len(data))
     steps = max(1, len(data) // settings.batch)
     supervision: Any = trained["supervision"]
+    side = settings.side_in(epoch)
     right = seen = 0
     for step in range(steps):
         rows = np.sort(order[step * settings.batch : (step + 1) * settings.batch])
-        batch = torch.from_numpy(augment(data.samples[rows], settings, rng))
+        moved = augment(data.samples[rows], settings, rng)
+        batch = torch.from_numpy(moved if side is None else shrink(moved, side))
         truth_N = torch.from_numpy(data.truth_N[rows])
         _set_rate(optimizer, _schedule((epoch * steps + step) / (settings.epochs * steps)))
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
@@ -138,12 +141,18 @@ def _optimizer(trained: nn.Module, settings: TrainSettings) -> torch.optim.Optim
     rate, decay = settings.peak_rate(name), settings.weight_decay(name)
     wanted = [parameter for parameter in trained.parameters() if parameter.requires_grad]
     # Norms and biases are not decayed: it only makes them smaller than they should be.
-    groups = [
-        {"params": [parameter for parameter in wanted if parameter.ndim > 1], "weight_decay": decay},
-        {"params": [parameter for parameter in wanted if parameter.ndim <= 1], "weight_decay": 0.0},
+    groups: list[dict[str, Any]] = [
+        {"params": [parameter for parameter in wanted if parameter.ndim > 2], "weight_decay": decay},
+        {"params": [parameter for parameter in wanted if parameter.ndim == 2], "weight_decay": decay},
+        {"params": [parameter for parameter in wanted if parameter.ndim < 2], "weight_decay": 0.0},
     ]
+    groups = [group for group in groups if group["params"]]
     for group in groups:
         group["peak"] = rate
+    if name == "muon":
+        for group in groups:
+            group["orthogonal"] = group["params"][0].ndim > 2  # a classifier's matrix needs its norm
+        return Muon(groups, lr=rate)
     if name == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
     return torch.optim.AdamW(groups, lr=rate)

@@ -5,23 +5,23 @@ line here. At a branch for which its rule has no threshold, nobody leaves.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from offramp.exits.confidence import Confidence
-from offramp.exits.entropy import Entropy
-from offramp.exits.margin import Margin
-from offramp.exits.policy import BranchOutputs, ExitPolicy, State
+from offramp.exits.fused import AtLeast, AtMost
+from offramp.exits.over import Over
+from offramp.exits.policy import BranchOutputs, Decision, ExitPolicy, Instance, State
 from offramp.plan import NO_EXIT, ExitRule
 from offramp.registry import Catalogue
 
 POLICIES: Catalogue[Callable[[ExitRule], ExitPolicy]] = Catalogue(
     "exit policy",
     [
-        ("confidence", Confidence),
-        ("entropy", Entropy),
-        ("margin", Margin),
+        ("confidence", AtLeast),
+        ("entropy", AtMost),
+        ("margin", AtLeast),
+        ("own", AtLeast),
     ],
 )
 
@@ -31,12 +31,16 @@ def open_policy(rule: ExitRule) -> ExitPolicy:
 
     Raises:
         UnknownNameError: No such policy; the message has the near miss.
+        PlanError: A threshold means nothing to its policy.
     """
-    return Never() if rule.policy == NO_EXIT.policy else POLICIES[rule.policy](rule)
+    if rule.policy == NO_EXIT.policy:
+        return Never()
+    policy = POLICIES[rule.policy](replace(rule, over=None))
+    return policy if rule.over is None else Over(policy, open_policy(rule.over))
 
 
-class Never:
+class Never(Instance):
     """Everybody stays to the end."""
 
-    def decide(self, outputs: BranchOutputs, state: State) -> tuple[NDArray[np.bool_], State]:
-        return np.zeros(len(outputs.scores_NS), dtype=np.bool_), state
+    def decide(self, outputs: BranchOutputs, state: State) -> tuple[Decision, State]:
+        return Decision(np.zeros(len(outputs.scores_NS), dtype=np.bool_)), state

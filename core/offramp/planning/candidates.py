@@ -22,7 +22,8 @@ from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import Bundle
 from offramp.errors import BundleError
 from offramp.exits.catalog import open_policy
-from offramp.exits.policy import NO_STATE, BranchOutputs
+from offramp.exits.policy import BranchOutputs
+from offramp.exits.walk import STAYED, walk
 from offramp.measure.observe import Observations
 from offramp.plan import NO_EXIT, ExitRule, Plan
 from offramp.planning.bounds import PairedLoss, wilson_low
@@ -157,7 +158,7 @@ class _Walk:
 
     @property
     def last(self) -> int:
-        return self.rule.thresholds[-1][0]
+        return self.rule.asked[-1]
 
 
 def _everybody(count: int) -> _Walk:
@@ -166,24 +167,20 @@ def _everybody(count: int) -> _Walk:
 
 def _walk(rule: ExitRule, observations: Observations, truth_M: NDArray[np.int64]) -> _Walk:
     """Decided by the deployed policy."""
-    stays_M = np.ones(len(truth_M), dtype=np.bool_)
-    right_M = np.zeros(len(truth_M), dtype=np.bool_)
-    agreed = 0
-    reach = []
-    policy, state = open_policy(rule), NO_STATE
-    for cut, _ in rule.thresholds:
-        here = np.flatnonzero(stays_M)
-        reach.append(round(len(here) / len(truth_M), DIGITS))
-        # Instance policies read the fused scores alone, so no logits are kept for them.
-        no_logits = np.empty((len(here), 0), dtype=np.float32)
-        leave, state = policy.decide(BranchOutputs(cut, no_logits, observations.branch_scores[cut][here]), state)
-        left = here[leave]
-        stays_M[left] = False
-        label = observations.branch_labels[cut][left]
-        right_M[left] = label == truth_M[left]
-        agreed += int(np.count_nonzero(label == observations.final_labels_M[left]))
-    leavers = len(truth_M) - int(np.count_nonzero(stays_M))
-    return _Walk(rule, stays_M, right_M, agreed / leavers if leavers else 1.0, tuple(reach))
+
+    def hear(cut: int, rows: NDArray[np.intp]) -> BranchOutputs:
+        # Instance policies read the fused scores alone; the label is kept as logits that are 1 there and 0 elsewhere.
+        said = np.zeros((len(rows), classes), dtype=np.float32)
+        said[np.arange(len(rows)), observations.branch_labels[cut][rows]] = 1
+        return BranchOutputs(cut, said, observations.branch_scores[cut][rows])
+
+    classes = int(max(labels.max() for labels in observations.branch_labels.values())) + 1
+    final_M = observations.final_labels_M
+    walked = walk(open_policy(rule), rule.asked, hear, final_M)
+    left_M = walked.left_at_N != STAYED
+    reach = [round(float(np.mean(~left_M | (walked.left_at_N >= cut))), DIGITS) for cut in rule.asked]
+    agreement = float(np.mean(walked.label_N[left_M] == final_M[left_M])) if left_M.any() else 1.0
+    return _Walk(rule, ~left_M, left_M & (walked.label_N == truth_M), agreement, tuple(reach))
 
 
 class _Judge:
@@ -252,7 +249,7 @@ def _costs(candidate: Candidate, manifest: Manifest) -> list[float]:
     macs = [stage.macs for stage in manifest.stages]
     here, executed = 0, 0.0
     shares = [*candidate.reach, candidate.offload]
-    for stop, share in zip([*(cut for cut, _ in candidate.exit.thresholds), candidate.split], shares, strict=True):
+    for stop, share in zip([*candidate.exit.asked, candidate.split], shares, strict=True):
         executed += share * sum(macs[here:stop])
         here = stop
     return [

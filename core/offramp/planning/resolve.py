@@ -3,8 +3,8 @@
 from offramp.bundle.manifest import Manifest
 from offramp.codecs.catalog import codec_names, open_codec
 from offramp.errors import PlanError, UnknownNameError
-from offramp.exits.catalog import POLICIES
-from offramp.plan import NO_EXIT, ExitRule, Plan, PlanText, parse_plan
+from offramp.exits.catalog import open_policy
+from offramp.plan import NO_EXIT, ExitRule, ExitText, Plan, PlanText, parse_plan
 from offramp.records import NO_REVISION, Revision
 
 PREFERRED_CODECS = ("affine8+zstd", "jpeg:90", "raw+zstd")
@@ -40,12 +40,11 @@ def check(plan: Plan, manifest: Manifest) -> None:
             f"split {plan.split} is past the end: {manifest.name!r} has cuts 0 to {manifest.end}; "
             f"split={manifest.end} or split=end sends nothing"
         )
-    for cut, _ in plan.exit.thresholds:
+    for cut in plan.exit.asked:
         if manifest.branch_at(cut) is None:
             raise PlanError(f"there is no branch at cut {cut}; {manifest.name!r} has branches at {_branches(manifest)}")
     try:
-        if plan.exit.thresholds:
-            POLICIES[plan.exit.policy]
+        open_policy(plan.exit)
         if plan.split < manifest.end:
             open_codec(plan.codec, manifest, plan.split)
         elif plan.codec != "none":
@@ -64,19 +63,23 @@ def default_plan(manifest: Manifest) -> Plan:
 
 
 def _resolve_exit(written: PlanText, split: int, manifest: Manifest) -> ExitRule:
-    if written.policy == "none":
-        return NO_EXIT
-    if written.threshold is not None:
-        cuts = [branch.cut for branch in manifest.branches if branch.cut <= split]
-        if not cuts:
-            raise PlanError(
-                f"no branch hangs at or before split {split}, so exit={written.policy} could never fire; "
-                f"{manifest.name!r} has branches at {_branches(manifest)}; split later, or say exit=none"
-            )
-        pairs = [(cut, written.threshold) for cut in cuts]
-    else:
-        pairs = [(manifest.find_cut(name), threshold) for name, threshold in written.thresholds]
-    return ExitRule(policy=written.policy, thresholds=tuple(sorted(pairs)))
+    rule: ExitRule | None = None
+    for part in reversed(written.exits):
+        thresholds = tuple(sorted(_thresholds(part, split, manifest)))
+        rule = ExitRule(policy=part.policy, thresholds=thresholds, over=rule)
+    return rule or NO_EXIT
+
+
+def _thresholds(written: ExitText, split: int, manifest: Manifest) -> list[tuple[int, float]]:
+    if written.threshold is None:
+        return [(manifest.find_cut(name), threshold) for name, threshold in written.thresholds]
+    cuts = [branch.cut for branch in manifest.branches if branch.cut <= split]
+    if not cuts:
+        raise PlanError(
+            f"no branch hangs at or before split {split}, so exit={written.policy} could never fire; "
+            f"{manifest.name!r} has branches at {_branches(manifest)}; split later, or say exit=none"
+        )
+    return [(cut, written.threshold) for cut in cuts]
 
 
 def _default_codec(split: int, manifest: Manifest) -> str:

@@ -165,7 +165,7 @@ def key(split: int, rule: ExitRule, codec: str) -> tuple[int, ExitRule, str]:
 
 def _segments(item: Candidate, exits: int) -> list[tuple[int, int, bool]]:
     """Between two decisions each; those that a candidate with fewer exits lacks take nothing, before its last one."""
-    cuts = [0, *(cut for cut, _ in item.exit.thresholds)]
+    cuts = [0, *item.exit.asked]
     asked = [(start, stop, True) for start, stop in pairwise(cuts)]
     return [*asked, *[(0, 0, False)] * (exits - len(asked)), (cuts[-1], item.split, False)]
 

@@ -181,7 +181,7 @@ class Experiment:
         if result.exit is None:
             return 0
         plan = done.plans[result.revision]
-        asked = [cut for cut, _ in plan.exit.thresholds]
+        asked = plan.exit.asked
         # Sent, it went to the split; a branch that stood in for a lost edge was asked on the way there.
         left_early = result.answered is Answered.DEVICE and result.exit in asked
         reached = result.exit if left_early else plan.split

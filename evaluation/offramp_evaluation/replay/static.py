@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from offramp.bundle.manifest import Manifest
 from offramp.exits.catalog import open_policy
-from offramp.exits.policy import NO_STATE, BranchOutputs
+from offramp.exits.policy import BranchOutputs
+from offramp.exits.walk import STAYED, walk
 from offramp.measure.profile import NOTHING, Profile
 from offramp.plan import Plan
-from offramp.tape.reader import Tape
+from offramp.tape.reader import Tape, Voice
 from offramp.units import Seconds
 from offramp.wire.framing import FRAME_HEADER, FRAME_SIZE, GRPC_PREFIX, REQUEST_FIELDS, wire_bytes
 from offramp_device.pipeline import MARGIN
@@ -75,12 +76,11 @@ class StaticReplay:
     def walk(self, plan: Plan, rows: NDArray[np.intp], arrivals: Floats) -> Walk:
         """What happens on the device, over whatever link."""
         left_at_N, service_N, label_N = self._on_device(plan, rows)
-        sent_N = (left_at_N < 0) & (plan.codec != "none")
+        sent_N = (left_at_N == STAYED) & (plan.codec != "none")
         wire_N = np.zeros(len(rows), dtype=np.int64)
         if sent_N.any():
             sizes = self._tape.payload_bytes(plan.split, plan.codec)[rows[sent_N]].astype(np.int64)
             wire_N[sent_N] = _wire_bytes(sizes + REQUEST_FIELDS)
-            label_N[sent_N] = self._tape.answer(plan.split, plan.codec).label_N[rows[sent_N]]
         return Walk(
             plan=plan,
             arrival_N=arrivals,
@@ -110,26 +110,30 @@ class StaticReplay:
         )
 
     def _on_device(self, plan: Plan, rows: NDArray[np.intp]) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
-        """[N] the branch where each leaves (-1: none), seconds on the device, and the label as far as it is known."""
-        left_at_N = np.full(len(rows), -1, dtype=np.int64)
-        service_N = np.zeros(len(rows))
-        label_N = self._tape.final().label_N[rows].copy()
-        policy, state, here = open_policy(plan.exit), NO_STATE, 0
-        for cut, _ in plan.exit.thresholds:
-            on_road = np.flatnonzero(left_at_N < 0)
-            service_N[on_road] += self._device.segment(here, cut, branch=True).expected
-            here = cut
+        """[N] the branch where each leaves (-1: none), seconds on the device, and the label."""
+
+        def hear(cut: int, at: NDArray[np.intp]) -> BranchOutputs:
             voice = self._tape.branch(cut)
             assert voice.scores_NS is not None  # only tails carry none
-            at = rows[on_road]
-            leaves, state = policy.decide(BranchOutputs(cut, voice.logits_Nk[at], voice.scores_NS[at]), state)
-            leaving = on_road[leaves]
-            left_at_N[leaving] = cut
-            label_N[leaving] = voice.label_N[rows[leaving]]
-        staying = left_at_N < 0
+            return BranchOutputs(cut, voice.logits_Nk[rows[at]], voice.scores_NS[rows[at]])
+
+        asked = plan.exit.asked
+        walked = walk(open_policy(plan.exit), asked, hear, self._answers(plan).label_N[rows])
+        left_at_N, service_N, here = walked.left_at_N, np.zeros(len(rows)), 0
+        for cut in asked:
+            service_N[(left_at_N == STAYED) | (left_at_N >= cut)] += self._device.segment(
+                here, cut, branch=True
+            ).expected
+            here = cut
+        staying = left_at_N == STAYED
         service_N[staying] += self._device.segment(here, plan.split).expected
         service_N[staying] += self._device.encode.get(f"{plan.split}:{plan.codec}", NOTHING).expected
-        return left_at_N, service_N, label_N
+        return left_at_N, service_N, walked.label_N
+
+    def _answers(self, plan: Plan) -> Voice:
+        """What answers those who leave at no branch."""
+        nothing_sent = plan.split == self._manifest.end
+        return self._tape.final() if nothing_sent else self._tape.answer(plan.split, plan.codec)
 
     def _away(
         self, plan: Plan, ready_N: Floats, wire_N: NDArray[np.int64], up: Integral, down: Integral

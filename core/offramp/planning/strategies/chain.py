@@ -60,7 +60,7 @@ def imagined(
         codec=codec,
         accuracy=accuracy,
         accuracy_low=wilson_low(accuracy, grounds.candidates.groups),
-        reach=(1.0,) * len(rule.thresholds),
+        reach=(1.0,) * len(rule.asked),
         offload=offload,
         payload_mean=payload,
         payload_p95=payload,

@@ -80,6 +80,6 @@ def _right_sized(grounds: Grounds, branch: BranchSpec) -> Candidate | None:
 def _accuracy_of_leaving(grounds: Grounds, branch: BranchSpec) -> float | None:
     """From a candidate that lets everybody leave at this branch alone, else from the manifest."""
     for item in grounds.candidates.candidates:
-        if item.offload == 0 and [cut for cut, _ in item.exit.thresholds] == [branch.cut]:
+        if item.offload == 0 and item.exit.asked == (branch.cut,):
             return item.accuracy
     return branch.accuracy

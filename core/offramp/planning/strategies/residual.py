@@ -160,7 +160,7 @@ class Residual(Strategy):
                 return None
             alone = imagined(self._grounds, plan.split, plan.codec, choice.forecast.wire_bytes, rule=plan.exit)
             model, place = model_of(self._grounds, [alone]), 0
-        cuts = [cut for cut, _ in plan.exit.thresholds]
+        cuts = list(plan.exit.asked)
         device_E = (model.times.exit_CE[place] * situation.device_slow).tolist()
         return Expected(
             family=(plan.split, plan.codec),

@@ -37,7 +37,7 @@ class SplitEES(SplitEE):
         super().__init__(grounds, text)
         model = model_of(grounds, self._arms)
         self._model_of_arms = model
-        self._deepest = [max((cut for cut, _ in item.exit.thresholds), default=-1) for item in self._arms]
+        self._deepest = [max(item.exit.asked, default=-1) for item in self._arms]
         self._head_A, self._encode_A = model.times.head_C.tolist(), model.times.encode_C.tolist()
         self._exits_A = [
             {cut: float(seconds) for (cut, _), seconds in zip(item.exit.thresholds, exit_E, strict=False)}

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import regret
+from benchmarks import regret, regret_cells
 from offramp.errors import InputError
 from offramp.units import BitsPerSecond, Seconds
 from offramp_evaluation.traces import generate
@@ -35,15 +35,15 @@ def test_only_traces_that_no_static_plan_suits_are_held_against_it() -> None:
 
 
 def test_who_answers_fast_and_wrongly_is_no_oracle() -> None:
-    assert regret._fastest({"wrong": a_run(0.01, 0.5), "right": a_run(0.1, 0.9)}, floor=0.88) == "right"
+    assert regret_cells._fastest({"wrong": a_run(0.01, 0.5), "right": a_run(0.1, 0.9)}, floor=0.88) == "right"
 
 
 @pytest.mark.parametrize("duration", [7.0, 30.0, 100.0])
 def test_every_trace_lasts_as_long_and_a_short_one_is_repeated(duration: float) -> None:
     steps = [(Seconds(duration / 2), BitsPerSecond(1e6)), (Seconds(duration / 2), BitsPerSecond(3e6))]
-    trace = regret.lasting(generate.step(steps), 30.0)
+    trace = regret_cells.lasting(generate.step(steps), 30.0)
     assert trace.duration == 30.0
-    assert float(trace.delay_at(0.0)) == regret.DELAY
+    assert float(trace.delay_at(0.0)) == regret_cells.DELAY
     carried = 8 * float(Integral(trace).between(0.0, 30.0))
     assert carried == pytest.approx({7.0: 2e6 * 28 + 1e6 * 2, 30.0: 2e6 * 30, 100.0: 1e6 * 30}[duration])
 

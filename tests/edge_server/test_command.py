@@ -1,13 +1,11 @@
 """`offramp edge` as a process: its first line, its signals, its exit codes."""
 
-import contextlib
-import json
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -16,32 +14,13 @@ from offramp.bundle.store import Bundle
 from offramp.wire.address import parse_address
 from offramp.wire.channels import open_channel
 from tests.edge_server.edge import PATIENCE
+from tests.support.servers import next_line, serving
 
 pytestmark = pytest.mark.system
 
 
-@contextlib.contextmanager
-def edge(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "offramp.cli", "edge", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def first_line(process: subprocess.Popen[str]) -> dict[str, object]:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        pytest.fail(process.communicate()[1])
-    ready: dict[str, object] = json.loads(line)
-    return ready
+def edge(*arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return serving("edge", *arguments)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -50,7 +29,7 @@ def test_it_says_when_it_is_ready_and_stops_when_told(
 ) -> None:
     folders = (str(tiny_bundle.path), str(other_bundle.path))
     with edge("--bundle", folders[0], "--bundle", folders[1], "--listen", "127.0.0.1:0", "--metrics", "0") as process:
-        ready = first_line(process)
+        ready = next_line(process)
         assert ready["event"] == "ready"
         bundles = ready["bundles"]
         assert isinstance(bundles, list)

@@ -5,8 +5,8 @@ import contextlib
 import json
 import signal
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from offramp.wire.calling import SERVICE
 from offramp.wire.channels import open_aio_channel
 from offramp.wire.v1 import control_pb2 as pb
 from tests.orchestrator.fleets import a_link, a_report
+from tests.support.servers import next_line, serving
 from tests.support.steered import write_plannable_bundle
 
 pytestmark = pytest.mark.system
@@ -33,28 +34,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return write_plannable_bundle(tmp_path_factory.mktemp("orchestrated") / "bundle")
 
 
-@contextlib.contextmanager
-def orchestrate(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "offramp.cli", "orchestrate", "--in-process", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def next_line(process: subprocess.Popen[str]) -> dict[str, Any]:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        pytest.fail(process.communicate()[1])
-    said: dict[str, Any] = json.loads(line)
-    return said
+def orchestrate(*arguments: object) -> AbstractContextManager[subprocess.Popen[str]]:
+    return serving("orchestrate", "--in-process", *arguments)
 
 
 def profile(bundle: Bundle, seconds: float) -> bytes:

@@ -5,7 +5,7 @@ line here. At a branch for which its rule has no threshold, nobody leaves.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,13 +15,28 @@ from offramp.exits.policy import BranchOutputs, Decision, ExitPolicy, Instance, 
 from offramp.plan import NO_EXIT, ExitRule
 from offramp.registry import Catalogue
 
-POLICIES: Catalogue[Callable[[ExitRule], ExitPolicy]] = Catalogue(
+_SURE = (0.995, 0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4)
+_SPREAD = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One line of the catalogue."""
+
+    open: Callable[[ExitRule], ExitPolicy]
+    thresholds: tuple[float, ...]
+    """Worth trying, from strict to lenient."""
+    counts: bool = False
+    """Thresholds are whole numbers of branches."""
+
+
+POLICIES: Catalogue[Kind] = Catalogue(
     "exit policy",
     [
-        ("confidence", AtLeast),
-        ("entropy", AtMost),
-        ("margin", AtLeast),
-        ("own", AtLeast),
+        ("confidence", Kind(AtLeast, _SURE)),
+        ("entropy", Kind(AtMost, _SPREAD)),
+        ("margin", Kind(AtLeast, (*_SURE, 0.2))),
+        ("own", Kind(AtLeast, (*_SURE, 0.3, 0.2, 0.1))),
     ],
 )
 
@@ -35,7 +50,7 @@ def open_policy(rule: ExitRule) -> ExitPolicy:
     """
     if rule.policy == NO_EXIT.policy:
         return Never()
-    policy = POLICIES[rule.policy](replace(rule, over=None))
+    policy = POLICIES[rule.policy].open(replace(rule, over=None))
     return policy if rule.over is None else Over(policy, open_policy(rule.over))
 
 

@@ -7,14 +7,11 @@ leave earlier. So a rule is a set of branches and one step, not a grid over ever
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
+from offramp.exits.paths import thresholds
 from offramp.plan import ExitRule
 
-_SURE = (0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
-
 PATHS: Mapping[str, tuple[float, ...]] = {
-    "confidence": _SURE,
-    "entropy": (0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01),
-    "margin": (0.2, *_SURE),
+    policy: thresholds(policy, 1)[::-1] for policy in ("confidence", "entropy", "margin")
 }
 """By policy, the steps from lenient to strict. Policies that read fused scores alone are here: what a tape holds."""
 

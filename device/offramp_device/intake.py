@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from offramp.records import Sample
-from offramp_device.pipeline import Flight
+from offramp_device.flight import Flight
 
 Draw = Callable[[], Sample]
 """Makes the sample when it is taken: one that waits for nobody arrives when somebody has time for it."""

@@ -5,26 +5,26 @@
                 ▼                   ▼                                ▼                  ▼
               Result              Result                degrade: Result       finish: Result
 
-The only state is the way in use, a route and an uplink, which `adopt` replaces between two samples. Everything may be
-called from several threads. What the uplink does meanwhile is its own affair: here nothing waits, except `infer`.
+The only state is the way in use, a route and an uplink, which `adopt` replaces between two samples, and what a temporal
+exit policy remembers of streams. Everything may be called from several threads. What the uplink does meanwhile is its
+own affair: here nothing waits, except `infer`.
 
 # K classes
 """
 
 import math
-import threading
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offramp.clock import Clock
-from offramp.exits.policy import NO_STATE, UNKNOWN, BranchOutputs, State
+from offramp.exits.policy import UNKNOWN, BranchOutputs
 from offramp.records import Answer, Answered, EdgeTimings, Feature, Result, Sample, Timings
-from offramp.runtime.runtime import SegmentOutputs
 from offramp.units import Bytes, Seconds, format_seconds
+from offramp_device.flight import Flight, Said, Waiting
 from offramp_device.route import Route, choose_detour
+from offramp_device.streams import Streams
 from offramp_device.uplink import Deliver, Uplink
 
 MARGIN, MARGIN_SHARE = Seconds(5e-3), 0.02
@@ -35,44 +35,6 @@ FEW = 64
 HEADROOM = (2.5, 1.25)
 """Of a detour's average pace that is kept back for it: its own run, which may be slow, behind another that is under way
 (a lost link sends several back at once); where that is too much, its own run alone."""
-
-
-@dataclass(slots=True)
-class Said:
-    """What somebody on the device said about one sample."""
-
-    cut: int
-    outputs: SegmentOutputs
-    label: int | None = None
-    """What the exit policy answers in its stead; None: what the logits say."""
-
-
-@dataclass(slots=True, eq=False)
-class Flight:
-    """A sample on its way through one route, from the moment it has left the device's stages."""
-
-    sample: Sample
-    route: Route
-    uplink: Uplink
-    began: Seconds
-    """When its first stage began."""
-    deepest: Said | None = None
-    """The deepest branch that was asked, unsure as it was."""
-    state: State = NO_STATE
-    """Of the exit policy: what it knew of the stream, and saw of this sample."""
-    feature: Feature = ()
-    payload: bytes = b""
-    head: Seconds = Seconds(0.0)
-    """Seconds in stages and branches; `encode` and `away` likewise."""
-    encode: Seconds = Seconds(0.0)
-    sent: Seconds = Seconds(0.0)
-    """When the uplink took it; 0 when it was never sent."""
-    due: Seconds = Seconds(math.inf)
-    """When the answer of the edge is given up, so that the device can still answer in time."""
-    deadline: Seconds = Seconds(math.inf)
-    """On the device's clock: after this, no answer counts."""
-    wire_bytes: Bytes = Bytes(0)
-    """Set by the uplink when it writes; 0 when nothing was written."""
 
 
 class Timed(Protocol):
@@ -106,7 +68,7 @@ class Pipeline:
         self._clock = clock
         self._keep_logits = keep_logits
         self._margin = max(MARGIN, MARGIN_SHARE * deadline)
-        self._states: dict[str, State] = {}
+        self._streams = Streams(route.plan.exit)
 
     @property
     def route(self) -> Route:
@@ -121,7 +83,8 @@ class Pipeline:
 
         Those that are on their way stay on theirs.
         """
-        self._way, self._states = (route, uplink or self.uplink), {}
+        self._way = (route, uplink or self.uplink)
+        self._streams.follow(route.plan.exit)
 
     def report_to(self, timed: Timed, watched: Watched | None = None) -> None:
         """Tell what happens to samples from now on."""
@@ -139,10 +102,11 @@ class Pipeline:
         """Everything up to the payload, or up to the first branch that is sure."""
         (route, uplink), now = self._way, self._clock.now()
         flight = Flight(sample, route, uplink, now, deadline=Seconds(sample.arrival + self.deadline))
-        flight.state = self._states.get(sample.stream, NO_STATE)
         if now > flight.deadline:
             waited = format_seconds(now - sample.arrival)
             return self._reject(flight, f"waited {waited} for its first stage, past the deadline")
+        if route.policy.temporal:
+            flight.state = self._streams.recall(sample.stream, route.plan.exit)
         feature: Feature = (sample.data[None],)
         timed = self._timed
         for place, leg in enumerate(route.legs):
@@ -236,11 +200,14 @@ class Pipeline:
             said.label = int(decision.label_N[0])
         return leaves
 
-    def _settle(self, flight: Flight, label: int | None) -> None:
-        """What the policy learns from the answer, for the stream's next sample."""
-        if flight.state and flight.route is self.route:
-            answer_N = np.array([UNKNOWN if label is None else label])
-            self._states[flight.sample.stream] = flight.route.policy.settle(flight.state, answer_N)
+    def _settle(self, flight: Flight, answered: Answered, label: int | None) -> None:
+        """What a temporal policy learns from the answer, for the stream's next sample.
+
+        A degraded answer is as good as none: it is flagged, and those of the same scene would be given it unflagged.
+        """
+        said = label if label is not None and answered is not Answered.DEGRADED else UNKNOWN
+        state = flight.route.policy.settle(flight.state, np.array([said]))
+        self._streams.settle(flight.sample.stream, flight.route.plan.exit, flight.began, state)
 
     def _due(self, flight: Flight) -> Seconds:
         reserve = 0.0
@@ -268,14 +235,19 @@ class Pipeline:
         assert said is not None
         logits_NK, scores_NS = said.outputs.logits_NK, said.outputs.scores_NS
         assert logits_NK is not None and scores_NS is not None  # noqa: PT018 - somebody has answered
+        logits_K, confidence = logits_NK[0], float(scores_NS[0, 0])
+        label = says = int(logits_K.argmax())
+        if said.label is not None and said.label != says:
+            label = said.label
+            confidence = _confidence(logits_K, label, flight.route.manifest.temperature_at(said.cut))
         return self._result(
             flight,
             answered,
             now,
-            label=int(logits_NK[0].argmax()) if said.label is None else said.label,
-            confidence=float(scores_NS[0, 0]),
+            label=label,
+            confidence=confidence,
             cut=said.cut,
-            logits_K=logits_NK[0],
+            logits_K=logits_K,
             fallback=fallback,
             reason=reason,
         )
@@ -298,7 +270,8 @@ class Pipeline:
         reason: str = "",
     ) -> Result:
         sample, sent = flight.sample, flight.sent
-        self._settle(flight, label)
+        if flight.route.policy.temporal and flight.deepest is not None:  # else no branch has seen it
+            self._settle(flight, answered, label)
         return Result(
             stream=sample.stream,
             index=sample.index,
@@ -323,25 +296,6 @@ class Pipeline:
             truth=sample.truth,
             name=sample.name,
         )
-
-
-@dataclass(slots=True)
-class Waiting:
-    """One thread waits here for what another one delivers."""
-
-    _came: threading.Lock = field(default_factory=threading.Lock)
-    _outcome: Answer | str = ""
-
-    def __post_init__(self) -> None:
-        self._came.acquire()
-
-    def deliver(self, _flight: Flight, outcome: Answer | str) -> None:
-        self._outcome = outcome
-        self._came.release()
-
-    def answer(self) -> Answer | str:
-        self._came.acquire()
-        return self._outcome
 
 
 def _confidence(logits_K: NDArray[np.float32], label: int, temperature: float) -> float:

@@ -23,8 +23,8 @@ from offramp.wire.framing import request_wire_bytes, wire_bytes
 from offramp.wire.tls import ClientTls
 from offramp_device.admission import MAX_UNANSWERED, Ledger
 from offramp_device.bindings import Bindings
+from offramp_device.flight import Flight
 from offramp_device.loop import LoopThread
-from offramp_device.pipeline import Flight
 from offramp_device.route import Route
 from offramp_device.stream import PING_BYTES, EdgeStream, bind_frame, ping_frame, request_frame, why_ended
 from offramp_device.uplink import Deliver

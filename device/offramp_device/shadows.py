@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from offramp.clock import Clock
 from offramp.records import Answer, Feature, Sample
 from offramp.units import Bytes, Seconds
-from offramp_device.pipeline import Flight, Said
+from offramp_device.flight import Flight, Said
 from offramp_device.route import Leg
 from offramp_device.trust import Trust
 

@@ -17,7 +17,7 @@ from offramp.tail import Tail
 from offramp.units import Seconds
 
 if TYPE_CHECKING:
-    from offramp_device.pipeline import Flight
+    from offramp_device.flight import Flight
     from offramp_device.route import Route
 
 Deliver = Callable[["Flight", Answer | str], None]

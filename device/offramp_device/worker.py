@@ -13,8 +13,9 @@ from typing import TypeVar
 from offramp.clock import Clock
 from offramp.records import Answer, Answered, Result, Sample
 from offramp.units import Seconds
+from offramp_device.flight import Flight
 from offramp_device.intake import Intake, Returned, Spare
-from offramp_device.pipeline import Flight, Pipeline
+from offramp_device.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 

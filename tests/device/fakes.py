@@ -13,7 +13,8 @@ from offramp.records import Answer, EdgeTimings, Feature, Result, Revision, Samp
 from offramp.runtime.runtime import SegmentOutputs
 from offramp.units import Seconds
 from offramp_device.admission import Ledger
-from offramp_device.pipeline import Flight, Pipeline
+from offramp_device.flight import Flight
+from offramp_device.pipeline import Pipeline
 from offramp_device.route import Route, RouteOpener
 from offramp_device.uplink import Deliver, Uplink
 from tests.support.manifests import a_manifest

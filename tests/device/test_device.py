@@ -16,7 +16,7 @@ from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp.units import Seconds
 from offramp_device import Device, LoopbackUplink, LostUplink
 from offramp_device.engine import open_engine
-from offramp_device.pipeline import Flight
+from offramp_device.flight import Flight
 from offramp_device.route import Route
 from offramp_device.uplink import Deliver
 from tests.support.tiny_bundle import some_images, write_tiny_bundle

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from offramp.clock import ManualClock
 from offramp.records import Answered, Result
 from offramp.units import Seconds
-from offramp_device.pipeline import Flight, Pipeline
+from offramp_device.flight import Flight
+from offramp_device.pipeline import Pipeline
 from offramp_device.shadows import MOST, Shadows
 from offramp_device.trust import Trust
 from tests.device.fakes import STAGE, ScriptedUplink, a_pipeline, a_route, a_sample

@@ -5,6 +5,9 @@
 
 Cuts are numbered over the points that the bundle keeps: cut 0 is the input, cut n the output, stage i runs from
 cut i to cut i+1. `discovered` lists every cut of the network, kept or not, so that a rebuild can choose others.
+
+Inside a block several tensors are alive. Such a point is a cut too where a branch hangs on it, but never a split: its
+feature would be larger than what the block began with.
 """
 
 from collections.abc import Mapping
@@ -13,6 +16,7 @@ from math import prod
 
 import numpy as np
 
+from offramp.bundle.jsonform import UNLESS_DEFAULT
 from offramp.errors import BundleError, PlanError
 from offramp.records import SampleSpec as SampleSpec  # noqa: PLC0414 - exported from here too: part of the manifest
 from offramp.registry import unknown
@@ -54,6 +58,9 @@ class CutSpec:
     name: str
     """The outermost module whose call ends there; `input` and `output` at the ends."""
     tensors: tuple[TensorSpec, ...]
+    """Of several, a branch reads the first."""
+    split: bool = field(default=True, metadata=UNLESS_DEFAULT)
+    """Whether a plan may split here; not inside a block, where several tensors are alive."""
 
     @property
     def nbytes(self) -> Bytes:
@@ -86,6 +93,8 @@ class BranchSpec:
 class SegmentSpec:
     """One ONNX graph: the stages from one kept cut to another, with or without the branch at its end.
 
+    A cut inside a block is the start or the stop of a segment only where its branch is asked.
+
     Inputs are named `feature_0 …` (each [N, *shape]); outputs are, in this order, `feature_0_out …` unless it ends at
     cut n, then `logits` [N, K] and `scores` [N, 4] when it ends in a branch or at cut n.
     """
@@ -107,6 +116,8 @@ class DiscoveredCut:
     nbytes: Bytes
     kept: int | None
     """Its index among the kept cuts, None when it was not kept."""
+    split: bool = field(default=True, metadata=UNLESS_DEFAULT)
+    """Not inside a block: there only branches hang."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +153,8 @@ class Manifest:
     def __post_init__(self) -> None:
         if self.format != FORMAT:
             raise BundleError(f"bundle format {self.format} is not {FORMAT}; rebuild it with this version of offramp")
+        if self.cuts and not (self.cuts[0].split and self.cuts[-1].split):
+            raise BundleError("the first and the last cut lie inside no block; build the bundle again")
         if len(self.stages) != len(self.cuts) - 1 or len(self.cuts) < 2:
             raise BundleError(
                 f"{len(self.cuts)} cuts need {len(self.cuts) - 1} stages, the manifest has {len(self.stages)}"
@@ -152,8 +165,36 @@ class Manifest:
         """n: the cut after the last stage; splitting there sends nothing."""
         return len(self.stages)
 
+    @property
+    def splits(self) -> tuple[int, ...]:
+        """The cuts that a plan may split at, both ends included."""
+        return tuple(index for index, cut in enumerate(self.cuts) if cut.split)
+
+    def split_from(self, cut: int) -> int:
+        """The first cut at or after this one that a plan may split at."""
+        return next(split for split in self.splits if split >= cut)
+
+    def check_split(self, cut: int) -> None:
+        """Refuse a kept cut at which nothing can be sent.
+
+        Raises:
+            PlanError: It lies inside a block; the message names the nearest splits.
+        """
+        spec = self.cuts[cut]
+        if not spec.split:
+            before = max(split for split in self.splits if split < cut)
+            raise PlanError(
+                f"cut {cut} ({spec.name}) lies inside a block, where {len(spec.tensors)} tensors are alive: a branch "
+                f"hangs there, but no plan splits there; split at {before} or {self.split_from(cut)}"
+            )
+
     def branch_at(self, cut: int) -> BranchSpec | None:
         return next((branch for branch in self.branches if branch.cut == cut), None)
+
+    def temperature_at(self, cut: int) -> float:
+        """What divides the logits that are said at this cut: of its branch, or of the end."""
+        branch = self.branch_at(cut)
+        return self.final_temperature if branch is None else branch.temperature
 
     def segment(self, start: int, stop: int, *, branch: bool) -> SegmentSpec:
         """The graph from `start` to `stop`, ending in the branch at `stop` when `branch` is set.

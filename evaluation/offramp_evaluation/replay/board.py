@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from offramp.records import Sample
+from offramp_device.flight import Flight
 from offramp_device.intake import Draw, Intake, Returned
-from offramp_device.pipeline import Flight
 from offramp_device.worker import Worker
 from offramp_evaluation.replay.hub import Hub
 

@@ -16,7 +16,7 @@ from offramp.units import Bytes, Seconds
 from offramp.wire.channels import FIRST_BACKOFF, LAST_BACKOFF
 from offramp.wire.framing import FRAME_HEADER, GRPC_PREFIX, request_wire_bytes, wire_bytes
 from offramp_device.admission import MAX_UNANSWERED, Ledger
-from offramp_device.pipeline import Flight
+from offramp_device.flight import Flight
 from offramp_device.route import Route
 from offramp_device.stream import PING_BYTES
 from offramp_device.uplink import Deliver
@@ -58,6 +58,8 @@ class SimulatedUplink:
         self._problem = "not connected to the edge yet"
         self._vigil = Vigil()
         self._expiry_at = math.inf
+        self.up_seconds: dict[tuple[str, int], Seconds] = {}
+        """How long each (stream, index) that came to the edge was on its way there."""
 
     @property
     def late(self) -> int:
@@ -102,7 +104,8 @@ class SimulatedUplink:
     def _at_edge(self, number: int, flight: Flight, connection: int) -> None:
         if connection != self._connection:
             return
-        plan = flight.route.plan
+        plan, sample = flight.route.plan, flight.sample
+        self.up_seconds[sample.stream, sample.index] = Seconds(self._hub.now() - flight.sent)
 
         def done(outcome: Answer | OfframpError) -> None:
             self._way.down.carry(self._answer_bytes, lambda: self._answered(number, outcome, connection))

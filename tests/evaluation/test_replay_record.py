@@ -8,6 +8,7 @@ import pytest
 from offramp.errors import UnknownNameError
 from offramp.measure.energy import RADIOS, EnergyModel
 from offramp.plan import ExitRule
+from offramp.planning.objective import parse_objective
 from offramp.tape.reader import Tape
 from offramp.units import BitsPerSecond, Seconds
 from offramp_evaluation.replay.experiment import Experiment
@@ -65,7 +66,9 @@ def rows(tape: Tape) -> dict[str, Row]:
 
 def recorded(rows: dict[str, Row], energy: str | None = None) -> dict[str, Any]:
     labels = MANIFEST.labels
-    return record_of(list(rows.values()), INPUTS, against="search", block=50, labels=labels, energy=energy)
+    return record_of(
+        list(rows.values()), INPUTS, against="search", block=50, labels=labels, link=STEPPING, energy=energy
+    )
 
 
 def named(record: dict[str, Any], name: str) -> dict[str, Any]:
@@ -138,3 +141,39 @@ def test_recorded_arrivals_are_kept(tape: Tape) -> None:
     row = rows_of(tape, arrivals=burst, samples=4)["all on the device"]
     # Three at once wait for each other, the fourth for nobody.
     assert sorted(row.outcomes.latency_N.tolist()) == pytest.approx([0.040, 0.040, 0.079, 0.118], abs=1e-6)
+
+
+def test_steps_add_up_to_the_latency_and_say_where_it_went(rows: dict[str, Row]) -> None:
+    record = recorded(rows)
+    for row in record["rows"]:
+        assert sum(row["views"]["steps"].values()) == pytest.approx(row["summary"]["latency"]["mean"])
+    sent = named(record, "all at the edge: jpeg:90")["views"]["steps"]
+    assert sent["uplink"] > sent["downlink"] > 0.005  # the way back carries little, but has its delay
+    assert named(record, "all on the device")["views"]["steps"]["device"] == pytest.approx(0.040)
+
+
+def test_a_time_line_shows_the_link_and_what_was_done_about_it(rows: dict[str, Row]) -> None:
+    record = recorded(rows)
+    assert record["link"]["every"] == 1.0
+    assert record["link"]["bandwidth"][4:6] == [pytest.approx(50e6), pytest.approx(200e3)]
+    line = named(record, "search")["views"]["timeline"]
+    assert len(line["latency"]) == len(record["link"]["bandwidth"]) == 15
+    assert line["plan"][2] != line["plan"][-1]
+    assert sum(line["edge"][:5]) > sum(line["edge"][-5:])
+
+
+def test_quantiles_run_from_the_fastest_sample_to_the_slowest(rows: dict[str, Row]) -> None:
+    quantiles = named(recorded(rows), "search")["views"]["latency_quantiles"]
+    assert quantiles == sorted(quantiles)
+    assert quantiles[-1] == pytest.approx(rows["search"].summary.latency.max)
+
+
+def test_baselines_that_are_not_asked_for_have_no_row(tape: Tape) -> None:
+    assert list(rows_of(tape, samples=20, baselines=("static",))) == ["best static plan", "search"]
+
+
+def test_an_objective_takes_the_place_of_drop_and_deadline(tape: Tape) -> None:
+    wanted = parse_objective("minimise=bytes, drop=any, deadline=2s")
+    row = rows_of(tape, samples=50, objective=wanted)["search"]
+    assert row.deadline == 2.0
+    assert row.summary.wire_bytes_total == 0

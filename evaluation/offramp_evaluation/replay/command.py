@@ -102,15 +102,16 @@ class ReplayCommand:
 
         clock, started = SystemClock(), datetime.now(UTC).isoformat(timespec="seconds")
         before = clock.now()
-        experiment, inputs = _experiment(args)
+        experiment = _experiment(args)
         rows = list(experiment.rows(lambda name: _tell(f"replaying: {name}")))
         against = next(row.name for row in rows if row.strategy)
         record = record_of(
             rows,
-            inputs,
+            experiment.inputs(),
             against=against,
             block=max(1, round(experiment.rate * BLOCK)),
             labels=experiment.manifest.labels,
+            link=experiment.up,
             energy=None if experiment.energy is None else experiment.energy.label,
         )
         record["run"] = run_metadata(started, clock.now() - before)
@@ -126,7 +127,7 @@ class ReplayCommand:
         return 0
 
 
-def _experiment(args: argparse.Namespace) -> "tuple[Experiment, dict[str, Any]]":
+def _experiment(args: argparse.Namespace) -> "Experiment":
     from offramp.bundle.store import open_bundle
     from offramp.planning.candidates import read_candidates
     from offramp.tape.reader import open_tape
@@ -149,11 +150,10 @@ def _experiment(args: argparse.Namespace) -> "tuple[Experiment, dict[str, Any]]"
     if slowdown != 1.0:
         device = device.slowed(slowdown)
     up, down = _traces(args)
-    opened = open_tape(tape)
-    experiment = Experiment(
+    return Experiment(
         manifest=bundle.manifest,
         candidates=read_candidates(bundle),
-        tape=opened,
+        tape=open_tape(tape),
         device=device,
         edge=edge,
         up=up,
@@ -171,27 +171,6 @@ def _experiment(args: argparse.Namespace) -> "tuple[Experiment, dict[str, Any]]"
         subset=args.subset,
         seed=args.seed,
     )
-    inputs = {
-        "bundle": bundle.manifest.name,
-        "model_digest": bundle.manifest.model_digest,
-        "tape_digest": opened.digest(),
-        "subset": args.subset,
-        "trace": up.name,
-        "trace_statistics": _statistics(up),
-        "device": _describe(device),
-        "edge": _describe(edge),
-        "rate": rate,
-        "samples": samples,
-        "devices": args.devices,
-        "shared_link": args.shared_link,
-        "arrivals": "recorded" if recorded is not None else "poisson" if args.poisson else "fixed",
-        "strategies": list(experiment.strategies),
-        "energy": None if experiment.energy is None else experiment.energy.label,
-        "deadline": float(experiment.deadline),
-        "drop": args.drop,
-        "seed": args.seed,
-    }
-    return experiment, inputs
 
 
 def _load(args: argparse.Namespace, recorded: "NDArray[np.float64] | None") -> tuple[int, float]:
@@ -265,18 +244,6 @@ def _traces(args: argparse.Namespace) -> "tuple[Trace, Trace]":
     trace = read_trace(args.trace)
     trace = trace if trace.delay_T.any() else trace.delayed(parse_seconds(args.delay))
     return trace, trace
-
-
-def _statistics(trace: "Trace") -> dict[str, float]:
-    from offramp.bundle.jsonform import to_json
-    from offramp_evaluation.traces.statistics import describe
-
-    found: dict[str, float] = to_json(describe(trace))
-    return found
-
-
-def _describe(profile: "Profile") -> dict[str, Any]:
-    return {"host": profile.host, "threads": profile.threads, "slowdown": profile.slowdown}
 
 
 def _table(rows: "Sequence[Row]", record: dict[str, Any], experiment: "Experiment", against: str) -> str:

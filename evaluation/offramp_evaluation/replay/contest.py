@@ -25,6 +25,8 @@ INPUTS = ("raw", "png", "jpeg", "webp")
 """Families of input codecs; the best member of each stands in the table."""
 STRATEGIES = (DEFAULT, "search")
 """Those that stand in the table unless others are named."""
+BASELINES = ("device", "input", "splits", "static", "oracle")
+"""What strategies are held against: each of them one row or several, in this order but for the oracle, the last."""
 ORACLE, BEST_STATIC = "oracle", "best static plan"
 GLIMPSES = 200
 """Moments of the trace at which static plans are judged by the cost model."""
@@ -64,6 +66,7 @@ def contestants(
     inputs: Sequence[str],
     load: Load,
     strategies: Sequence[str] = STRATEGIES,
+    baselines: Sequence[str] = BASELINES,
 ) -> Iterator[Contestant]:
     """In the order of the table; `inputs` are the codecs of the input that could be sent, candidates or not.
 
@@ -77,29 +80,33 @@ def contestants(
     silent = judged.best(_stays)
     if silent is None:
         raise PlanError("the bundle ships no candidate that stays on the device; build it again")
-    yield _fixed("all on the device", "no link, no exits", silent)
-    for family in INPUTS:
+    if "device" in baselines:
+        yield _fixed("all on the device", "no link, no exits", silent)
+    for family in INPUTS if "input" in baselines else ():
         sent = judged.best(partial(_sends_input, family=family))
         if sent is None:  # worth no candidate, but the reader wants to see why
             sent = next((Plan(split=0, codec=codec) for codec in inputs if codec.startswith(family)), None)
         if sent is not None:
             yield _fixed(f"all at the edge: {sent.codec}", "no exits", sent)
-    for split in sorted({item.split for item in grounds.candidates.candidates} - {0}):
+    splits = {item.split for item in grounds.candidates.candidates} - {0}
+    for split in sorted(splits) if "splits" in baselines else ():
         at = judged.best(partial(_splits_at, split=split))
         if at is not None:
             yield _fixed(f"split {split}: {at.codec}", "no exits", at)
     static = judged.best(lambda _plan: True)
     assert static is not None  # there is the one that stays on the device
-    yield _fixed(BEST_STATIC, f"{static}, chosen for this trace in hindsight", static)
+    if "static" in baselines:
+        yield _fixed(BEST_STATIC, f"{static}, chosen for this trace in hindsight", static)
     for name in dict.fromkeys(strategies):
         yield strategic(name, grounds, clock, load)
-    yield Contestant(
-        name=ORACLE,
-        about="knows the next second of the trace: not deployable",
-        drive=lambda: Foreseeing(open_strategy("search", grounds), trace, rate=load.rate, regular=load.regular),
-        deployable=False,
-        strategy=True,
-    )
+    if "oracle" in baselines:
+        yield Contestant(
+            name=ORACLE,
+            about="knows the next second of the trace: not deployable",
+            drive=lambda: Foreseeing(open_strategy("search", grounds), trace, rate=load.rate, regular=load.regular),
+            deployable=False,
+            strategy=True,
+        )
 
 
 def strategic(

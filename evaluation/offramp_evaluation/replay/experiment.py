@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from offramp.bundle.jsonform import to_json
 from offramp.bundle.manifest import Manifest
 from offramp.errors import SettingsError
 from offramp.measure.energy import EnergyModel
@@ -23,11 +25,13 @@ from offramp_evaluation.metrics.outcomes import Outcomes
 from offramp_evaluation.metrics.prediction import PredictionError, prediction_error
 from offramp_evaluation.metrics.summary import summarise
 from offramp_evaluation.replay import arrivals
-from offramp_evaluation.replay.contest import ORACLE, STRATEGIES, Contestant, Load, contestants
+from offramp_evaluation.replay.contest import BASELINES, ORACLE, STRATEGIES, Contestant, Load, contestants
+from offramp_evaluation.replay.course import course_of
 from offramp_evaluation.replay.drivers import StandingClock
 from offramp_evaluation.replay.record import Row
 from offramp_evaluation.replay.run import Replayed, replay
 from offramp_evaluation.replay.scenario import DeviceScript, Scenario
+from offramp_evaluation.traces.statistics import describe
 from offramp_evaluation.traces.trace import Trace
 
 MEASURED = 5
@@ -58,12 +62,20 @@ class Experiment:
     """[M or more] recorded ones, the same for each device, instead of the rate's."""
     strategies: tuple[str, ...] = STRATEGIES
     """Names in the catalogue."""
+    baselines: tuple[str, ...] = BASELINES
+    """Which of them stand beside the strategies."""
     energy: EnergyModel | None = None
     deadline: Seconds = Seconds(1.0)
     drop: float = 0.005
     """Loss of accuracy against the whole network that plans may cost, on the calibration split."""
+    objective: Objective | None = None
+    """Instead of the least latency within `drop` and `deadline`."""
     subset: str = "test"
     seed: int = 0
+
+    @property
+    def wanted(self) -> Objective:
+        return self.objective or Objective(drop=self.drop, deadline=self.deadline)
 
     @property
     def duration(self) -> Seconds:
@@ -78,12 +90,38 @@ class Experiment:
             device=self.device,
             edge=self.edge,
             clock=clock,
-            objective=Objective(drop=self.drop, deadline=self.deadline),
+            objective=self.wanted,
             energy=self.energy,
             seed=self.seed,
         )
         inputs = [entry.codec for entry in self.tape.header.codecs if entry.split == 0]
-        return list(contestants(grounds, clock, self.up, inputs, self.load(), self.strategies))
+        return list(contestants(grounds, clock, self.up, inputs, self.load(), self.strategies, self.baselines))
+
+    def inputs(self) -> dict[str, Any]:
+        """What the rows depend on, as a record tells it."""
+        rhythm = "poisson" if self.poisson else "fixed"
+        return {
+            "bundle": self.manifest.name,
+            "model_digest": self.manifest.model_digest,
+            "tape_digest": self.tape.digest(),
+            "subset": self.subset,
+            "trace": self.up.name,
+            "trace_statistics": to_json(describe(self.up)),
+            "device": _host(self.device),
+            "edge": _host(self.edge),
+            "rate": self.rate,
+            "samples": self.samples,
+            "devices": self.devices,
+            "shared_link": self.shared_link,
+            "arrivals": rhythm if self.arrivals is None else "recorded",
+            "strategies": list(self.strategies),
+            "baselines": list(self.baselines),
+            "energy": None if self.energy is None else self.energy.label,
+            "objective": str(self.wanted),
+            "deadline": float(self.wanted.deadline),
+            "drop": self.wanted.drop,
+            "seed": self.seed,
+        }
 
     def load(self) -> Load:
         return Load(
@@ -113,8 +151,10 @@ class Experiment:
 
         A few hundred samples cannot tell a loss of half a point from one of a whole.
         """
-        truth_N = self.tape.truth_N[rows_DM.ravel()]
-        return accuracy(self.tape.final().label_N[rows_DM.ravel()], truth_N) - 2 * self.drop
+        truth_N, drop = self.tape.truth_N[rows_DM.ravel()], self.wanted.drop
+        if drop is None:
+            return self.wanted.accuracy or 0.0
+        return accuracy(self.tape.final().label_N[rows_DM.ravel()], truth_N) - 2 * drop
 
     def _choose_rows(self) -> NDArray[np.intp]:
         """[D, M] which rows of the tape each device sees: runs of neighbours, as a camera delivers them."""
@@ -134,7 +174,7 @@ class Experiment:
             manifest=self.manifest,
             devices=tuple(
                 DeviceScript(
-                    name=f"device {number}",
+                    name=_name(number),
                     rows=rows_M,
                     arrivals=self._arrivals(number),
                     driver=contestant.drive(),
@@ -146,7 +186,7 @@ class Experiment:
             up=self.up,
             down=self.down,
             shared_link=self.shared_link,
-            deadline=self.deadline,
+            deadline=self.wanted.deadline,
         )
 
     def _arrivals(self, number: int) -> NDArray[np.float64]:
@@ -157,7 +197,7 @@ class Experiment:
         return arrivals.fixed(self.rate, self.samples, phase=number / self.devices)
 
     def _row(self, contestant: Contestant, done: Replayed) -> Row:
-        outcomes = Outcomes.of(done.results)
+        outcomes, deadline = Outcomes.of(done.results), self.wanted.deadline
         started = Counter(str(done.plans[result.revision]) for result in done.results)
         return Row(
             name=contestant.name,
@@ -169,11 +209,12 @@ class Experiment:
             macs=sum(map(partial(self._macs, done), done.results)) / len(done.results),
             edge_seconds=done.edge_seconds,
             late=done.late,
-            deadline=self.deadline,
+            deadline=deadline,
             outcomes=outcomes,
-            summary=summarise(outcomes, deadline=self.deadline, duration=self.duration),
+            summary=summarise(outcomes, deadline=deadline, duration=self.duration),
+            course=course_of(done, {_name(number): self._arrivals(number) for number in range(self.devices)}),
             joules=None if self.energy is None else _joules(self.energy, done),
-            prediction=_prediction(done, self.deadline) if contestant.strategy else None,
+            prediction=_prediction(done, deadline) if contestant.strategy else None,
         )
 
     def _macs(self, done: Replayed, result: Result) -> int:
@@ -192,6 +233,14 @@ class Experiment:
             branch.macs for branch in self.manifest.branches if branch.cut in asked and branch.cut <= reached
         )
         return stages + branches
+
+
+def _name(number: int) -> str:
+    return f"device {number}"
+
+
+def _host(profile: Profile) -> dict[str, Any]:
+    return {"host": profile.host, "threads": profile.threads, "slowdown": profile.slowdown}
 
 
 def _in_step(arrivals: NDArray[np.float64]) -> bool:

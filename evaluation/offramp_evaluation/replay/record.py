@@ -28,6 +28,8 @@ from offramp_evaluation.metrics.outcomes import ANSWERED, Outcomes
 from offramp_evaluation.metrics.prediction import PredictionError
 from offramp_evaluation.metrics.summary import Summary, summarise_device
 from offramp_evaluation.replay.contest import ORACLE
+from offramp_evaluation.replay.course import Course, timeline, views
+from offramp_evaluation.traces.trace import Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,6 +51,7 @@ class Row:
     deadline: float
     outcomes: Outcomes
     summary: Summary
+    course: Course
     strategy: bool = False
     """It chose plans as it went."""
     joules: float | None = None
@@ -69,20 +72,23 @@ def record_of(
     against: str,
     block: int,
     labels: Sequence[str],
+    link: Trace,
     energy: str | None = None,
 ) -> dict[str, Any]:
     """The record without its `run`.
 
     Latencies are compared with those of the row `against`, sample by sample, what was rejected counted at the deadline;
     blocks of `block` neighbouring samples are the units, since neighbours share the link. A row's regret is the same
-    comparison with the oracle. `labels` name the classes; `energy` is the label of the model behind the joules.
+    comparison with the oracle. `labels` name the classes; `link` is the way up that the samples saw; `energy` is the
+    label of the model behind the joules.
     """
     reference = next(row for row in rows if row.name == against)
     oracle = next((row for row in rows if row.name == ORACLE), None)
     units = _units(rows[0].outcomes, block)
-    found = []
+    found, line = [], timeline(reference.course, link)
     for row in rows:
         one = _row(row, labels)
+        one["views"] = _finite(views(row.course, row.outcomes, line))
         one["energy"] = None if row.joules is None else {"joules": row.joules, "model": energy}
         regret = None if oracle is None or row is oracle else _finite(to_json(_compare(row, oracle, units)))
         found.append(one | {"regret": regret})
@@ -90,6 +96,7 @@ def record_of(
         "kind": "replay",
         "simulated": True,
         "inputs": dict(inputs),
+        "link": to_json(line),
         "rows": found,
         "comparisons": [
             {"first": against, "second": row.name, "latency": _finite(to_json(_compare(reference, row, units)))}
@@ -130,6 +137,8 @@ def write_record(record: Mapping[str, Any], rows: Sequence[Row], folder: Path) -
                 "row": pa.array([row.name] * len(row.outcomes)).dictionary_encode(),
                 "stream": row.outcomes.stream_N.tolist(),
                 "index": row.outcomes.index_N,
+                "arrival": row.course.arrival_N,
+                "plan": pa.array([row.course.plans[place] for place in row.course.plan_N]).dictionary_encode(),
                 "answered": [ANSWERED[code].value for code in row.outcomes.answered_N],
                 "label": row.outcomes.label_N,
                 "truth": row.outcomes.truth_N,

@@ -54,6 +54,8 @@ class Replayed:
     """What was expected at each choice, by the revision that was in force from then on."""
     up: Carried = Carried()
     down: Carried = Carried()
+    up_seconds: dict[tuple[str, int], Seconds] = field(default_factory=dict)
+    """From the uplink to the edge, for each (stream, index) that came there."""
 
 
 def replay(scenario: Scenario) -> Replayed:
@@ -69,6 +71,8 @@ def replay(scenario: Scenario) -> Replayed:
         _Board(hub, scenario, device, uplinks[-1], done).start()
     hub.run()
     done.edge_seconds, done.late = edge.busy_seconds, sum(uplink.late for uplink in uplinks)
+    for uplink in uplinks:
+        done.up_seconds |= uplink.up_seconds
     done.up, done.down = _carried([way.up for way in ways]), _carried([way.down for way in ways])
     return done
 

@@ -16,7 +16,7 @@ from offramp.units import Bytes, Seconds
 from offramp.wire.channels import FIRST_BACKOFF, LAST_BACKOFF
 from offramp.wire.framing import FRAME_HEADER, GRPC_PREFIX, request_wire_bytes, wire_bytes
 from offramp_device.admission import MAX_UNANSWERED, Ledger
-from offramp_device.pipeline import Flight
+from offramp_device.flight import Flight
 from offramp_device.route import Route
 from offramp_device.stream import PING_BYTES
 from offramp_device.uplink import Deliver

@@ -11,7 +11,8 @@ from typing import Any
 from offramp.cli import DONE, INTERRUPTED
 from offramp.errors import InputError, MissingExtraError, SettingsError
 from offramp_builder.branches.settings import BranchSettings
-from offramp_builder.recipe import RECIPES, Recipe
+from offramp_builder.recipe import Recipe
+from offramp_builder.recipe_file import read_recipe, shipped_recipes
 from offramp_builder.training.settings import OPTIMIZERS, TrainSettings
 
 _EXAMPLES = """\
@@ -19,7 +20,10 @@ examples:
   offramp build --model zoo:resnet20 --data cifar10:PATH --train 30 --out bundles/resnet20
   offramp build --model mynet:make --weights mynet.pt --data folder:pictures --input-size 224x224x3 --out bundles/mine
   offramp build --model zoo:mobilenet_v2 --untrained --cuts 4 --out bundles/speed
-  offramp build --recipe demo --out bundles/demo
+  offramp build --recipe cifar10-resnet20 --data cifar10:PATH --out bundles/cifar10
+  offramp build --recipe mine.toml --branches 3 --out bundles/mine
+
+{recipes}
 
 data: camera-digits, cifar10:FOLDER, folder:FOLDER, mnist:FOLDER, npz:FILE
 """
@@ -32,12 +36,12 @@ class BuildCommand:
     summary = "make a bundle from a network: find its cuts, train its branches, write its segments"
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
-        parser.epilog = _EXAMPLES
+        parser.epilog = _EXAMPLES.format(recipes=_told_recipes())
         parser.add_argument(
             "--out", type=Path, required=True, metavar="DIR", help="the bundle; a bundle there is replaced"
         )
         parser.add_argument(
-            "--recipe", metavar="NAME", help=f"begin with: {', '.join(RECIPES)}; other flags override it"
+            "--recipe", metavar="NAME|FILE.toml", help="begin with a recipe (see below); other flags override it"
         )
         parser.add_argument("--name", help="what people call the bundle (default: the model's name)")
         parser.add_argument("--seed", type=int, help="for everything drawn at random (default: 0)")
@@ -47,7 +51,12 @@ class BuildCommand:
         network.add_argument(
             "--model", metavar="NAME", help="zoo:NAME, or package.module:factory (found from here too)"
         )
-        network.add_argument("--weights", type=Path, metavar="FILE", help="a state_dict: .pt, .npz or .safetensors")
+        network.add_argument(
+            "--weights",
+            type=Path,
+            metavar="FILE",
+            help="a state_dict: .pt, .npz or .safetensors; with --train, trained on from there",
+        )
         network.add_argument("--untrained", action="store_true", default=None, help="accept random weights: speed only")
         network.add_argument(
             "--input-size", metavar="HxWxC", help="of a raw sample: 224, 224x224, 224x224x1, or 16000x"
@@ -143,12 +152,11 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
     """The recipe that the flags describe: that of `--recipe`, with what other flags say in its place.
 
     Raises:
-        SettingsError: A flag has no valid meaning, or flags contradict each other.
-        UnknownNameError: There is no such recipe.
+        SettingsError: A flag or a key of the recipe has no valid meaning, or flags contradict each other.
     """
-    if args.recipe is None and args.model is None:
+    base = read_recipe(args.recipe) if args.recipe is not None else {}
+    if args.model is None and "model" not in base:
         raise SettingsError("nothing to build; give --model zoo:NAME, --model package.module:factory, or --recipe demo")
-    base = RECIPES[args.recipe] if args.recipe is not None else None
     given: dict[str, Any] = {
         "model": args.model,
         "name": args.name,
@@ -164,16 +172,17 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
         "cuts": args.cuts,
         "branches": args.branches,
         "branch_kind": args.branch_kind,
-        "branch_settings": _branch_settings(args, base.branch_settings if base else BranchSettings()),
+        "branch_settings": _branch_settings(args, base.get("branch_settings", BranchSettings())),
         "seed": args.seed,
-        "train": _training(args, base.train if base else None),
+        "train": _training(args, base.pop("train", None)),
     }
     if args.untrained and (args.weights or args.train):
         raise SettingsError("--untrained contradicts --weights and --train; leave it out")
-    if args.untrained and base:
-        base = replace(base, untrained=True, train=None)
-    given = {name: value for name, value in given.items() if value is not None}
-    return replace(base, **given) if base else Recipe(**given)
+    return Recipe(**base | {name: value for name, value in given.items() if value is not None})
+
+
+def _told_recipes() -> str:
+    return "\n".join(["recipes:", *(f"  {name}: {summary}" for name, summary in shipped_recipes().items())])
 
 
 def _branch_settings(args: argparse.Namespace, base: BranchSettings) -> BranchSettings:
@@ -196,15 +205,13 @@ def _training(args: argparse.Namespace, base: TrainSettings | None) -> TrainSett
         "seed": args.seed,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    if args.untrained:
-        return None
+    if base is None and args.train is None and set(given) - {"seed"} and not args.untrained:
+        raise SettingsError(f"{sorted(set(given) - {'seed'})[0]} belongs to training; give --train EPOCHS")
+    if args.untrained or (args.weights and args.train is None):
+        return None  # weights stand in the place of the recipe's training
     if base is not None:
         return replace(base, **given)
-    if args.train is not None:
-        return TrainSettings(**given)
-    if set(given) - {"seed"}:
-        raise SettingsError(f"{sorted(set(given) - {'seed'})[0]} belongs to training; give --train EPOCHS")
-    return None
+    return TrainSettings(**given) if args.train is not None else None
 
 
 def _size(text: str | None) -> tuple[int, ...] | None:

@@ -1,10 +1,9 @@
-"""A recipe: everything that `offramp build` is told, as one value; and those that ship."""
+"""A recipe: everything that `offramp build` is told, as one value. `recipe_file` reads it from TOML."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from offramp.errors import SettingsError
-from offramp.registry import Catalogue
 from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.training.settings import TrainSettings
 
@@ -49,18 +48,3 @@ class Recipe:
                 "the network has random weights; give --weights FILE or --train EPOCHS, "
                 "or --untrained for a bundle that only measures speed"
             )
-
-
-DEMO = Recipe(
-    name="demo",
-    model="zoo:camera_cnn",
-    data="camera-digits",
-    limit=16_000,
-    train=TrainSettings(epochs=5, batch=64, optimizer="adamw", rate=3e-3, shift=0.08, supervise=0.3),
-    cuts="stem,wide,middle.block1,middle.block2,middle,narrow.block1,narrow",
-    branches="middle.block1,middle.block2,middle",
-    branch_kind="conv",
-)
-"""The bundle that `offramp demo` ships with; the cuts are where a person would divide it."""
-
-RECIPES: Catalogue[Recipe] = Catalogue("recipe", [("demo", DEMO)])

@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 
 from offramp.bundle.store import open_bundle
+from offramp.data.labels import relabelled
 from offramp.errors import DataError, InputError, SettingsError
 from offramp.planning.candidates import read_candidates
 from offramp_builder.branches.catalog import BRANCH_KINDS
 from offramp_builder.command import BUILD, recipe_from
-from offramp_builder.recipe import DEMO, Recipe
-from offramp_builder.sources import gather, relabelled
+from offramp_builder.recipe import Recipe
+from offramp_builder.recipe_file import load_recipe
+from offramp_builder.sources import gather
 from tests.builder.learnable import bright_squares
+
+DEMO = load_recipe("demo")
 
 
 def offramp_build(*flags: str | Path) -> subprocess.CompletedProcess[str]:

@@ -33,7 +33,7 @@ from offramp.errors import BundleError, ModelError
 from offramp_builder.capture import Captured
 from offramp_builder.features import run_to
 from offramp_builder.ranges import Ranges
-from offramp_builder.segments import Branch, write_segments
+from offramp_builder.segments import Branch, Wanted, write_segments
 from offramp_builder.verify import ROWS, verify_segments, verify_slices
 
 REFERENCES = 8
@@ -53,6 +53,7 @@ def write_bundle(
     final_accuracy: float | None = None,
     provenance: Mapping[str, str] | None = None,
     reference: Tensor | None = None,
+    wanted: Wanted | None = None,
 ) -> Manifest:
     """Write the bundle and verify it; a bundle that is already at `path` is replaced.
 
@@ -68,6 +69,7 @@ def write_bundle(
         final_accuracy: Of the whole network on the calibration split, in [0, 1]; None when untrained.
         provenance: How the bundle came to be.
         reference: A few raw samples [N, *shape] to verify with and to ship; without them, the captured examples.
+        wanted: Which segments there shall be, where it is not all that plans can run.
 
     Raises:
         ModelError: The network cannot be written, or does not answer as the original does.
@@ -82,7 +84,7 @@ def write_bundle(
     cuts = _cut_specs(captured, kept, ranges or {})
     verify_slices(captured, samples[: max(ROWS)])
     with _beside(path) as folder:
-        segments = write_segments(folder, captured, kept, cuts, branches, final_temperature)
+        segments = write_segments(folder, captured, kept, cuts, branches, final_temperature, wanted=wanted)
         verify_segments(folder, segments, captured, kept, branches, samples[: max(ROWS)])
         _write_reference(folder / REFERENCE, captured, samples)
         manifest = Manifest(
@@ -108,7 +110,7 @@ def write_bundle(
 def branch_macs(branch: Branch, feature: tuple[Tensor, ...]) -> int:
     """Multiply-accumulates of a branch for one sample."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        branch.network.eval()(*(tensor[:1] for tensor in feature))
+        branch.network.eval()(feature[0][:1])
     return int(counter.get_total_flops()) // 2
 
 
@@ -129,6 +131,12 @@ def _check(captured: Captured, kept: Sequence[int], labels: Sequence[str], branc
     for position in hung:
         if position not in kept[1:-1]:
             raise ModelError(f"a branch hangs on position {position}, which is not an inner kept cut of {list(kept)}")
+    for position in kept:
+        if not captured.cuts[position].split and position not in hung:
+            raise ModelError(
+                f"the cut {captured.cuts[position].name!r} lies inside a block: it is kept for its branch alone, and no "
+                f"branch hangs there; name it among --branches, or leave it out"
+            )
 
 
 def check_place(path: Path) -> None:
@@ -171,7 +179,7 @@ def _cut_specs(captured: Captured, kept: Sequence[int], ranges: Ranges) -> tuple
         tensors = (
             replace(tensor.spec, low=low, high=high) for tensor, (low, high) in zip(cut.tensors, bounds, strict=True)
         )
-        specs.append(CutSpec(name=cut.name, tensors=tuple(tensors)))
+        specs.append(CutSpec(name=cut.name, tensors=tuple(tensors), split=cut.split))
     return tuple(specs)
 
 
@@ -197,7 +205,7 @@ def _branch_specs(captured: Captured, kept: Sequence[int], branches: Sequence[Br
 def _discovered(captured: Captured, kept: Sequence[int]) -> tuple[DiscoveredCut, ...]:
     index = {position: number for number, position in enumerate(kept)}
     return tuple(
-        DiscoveredCut(name=cut.name, macs=cut.macs, nbytes=cut.nbytes, kept=index.get(cut.position))
+        DiscoveredCut(name=cut.name, macs=cut.macs, nbytes=cut.nbytes, kept=index.get(cut.position), split=cut.split)
         for cut in captured.cuts
     )
 

@@ -1,4 +1,4 @@
-"""Which of the cuts found are kept: at each, a plan can split or a branch can hang.
+"""Which of the cuts found are kept: at each, a plan can split or a branch can hang. Inside blocks only branches are.
 
 operations  0 ────────────────────────────────────────── all
 │      ·  ·   │    ·      │  ·    ·    │ ·
@@ -27,12 +27,12 @@ def choose_cuts(captured: Captured, request: str, branches: Sequence[int] = ()) 
         branches: Positions where branches hang.
 
     Raises:
-        ModelError: A name that no cut has, or a number below 0.
+        ModelError: A name that no cut has, or that of one inside a block without a branch, or a number below 0.
     """
     ends = {0, captured.end}
     request = request.strip()
     if request == "all":
-        return tuple(range(len(captured.cuts)))
+        return tuple(sorted({cut.position for cut in captured.cuts if cut.split} | set(branches)))
     if request == "auto":
         return tuple(sorted(ends | set(spread(captured, AUTO, taken=branches))))
     if request.lstrip("-").isdigit():
@@ -40,6 +40,13 @@ def choose_cuts(captured: Captured, request: str, branches: Sequence[int] = ()) 
             raise ModelError(f"cannot keep {request} cuts; give 0 or more, auto, all, or names between commas")
         return tuple(sorted(ends | set(spread(captured, int(request), taken=branches))))
     named = {captured.position(name.strip()) for name in request.split(",") if name.strip()}
+    for position in sorted(named - set(branches)):
+        cut = captured.cuts[position]
+        if not cut.split:
+            raise ModelError(
+                f"{len(cut.tensors)} tensors are alive at {cut.name!r}, inside a block: a branch can hang there, named "
+                f"among --branches, but no plan splits there; keep a cut before or after it"
+            )
     return tuple(sorted(ends | named | set(branches)))
 
 
@@ -62,7 +69,7 @@ def spread(captured: Captured, count: int, *, taken: Collection[int] = ()) -> tu
 
 
 def _is_worthwhile(cut: FoundCut, macs: int) -> bool:
-    return 0 < cut.macs <= (1 - _LEAST_TAIL) * macs
+    return cut.split and 0 < cut.macs <= (1 - _LEAST_TAIL) * macs
 
 
 def _preference(cut: FoundCut) -> tuple[int, int, bool, int]:

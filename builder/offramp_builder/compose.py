@@ -54,7 +54,8 @@ def compose(
         nodes += _renamed(stage, crossing, names)
         crossing = names
     if answer is not None:
-        nodes += _renamed(answer, crossing, ["scores"] if last else ["logits", "scores"])
+        # A branch reads the first of the tensors that are alive.
+        nodes += _renamed(answer, crossing[:1], ["scores"] if last else ["logits", "scores"])
     used = [*stages, *([answer] if answer is not None else [])]
     initializers = {name: weight for fragment in used for name, weight in fragment.weights.items()}
     outputs = [] if last else _values(_outputs(stop), stop)

@@ -3,14 +3,18 @@
     ─► a ─► b ─┬─► c ─► d ─► add ─► e        alive after b: b (a cut)
                └──────────────┘              alive after c: c and b (none)
 
-A cut is a tensor through which everything flows: after it, it alone is alive. Parameters, constants and sizes do not
-count. Whether a tensor is a cut does not depend on the order in which the graph happens to be written: it is a cut
+A split is a tensor through which everything flows: after it, it alone is alive. Parameters, constants and sizes do not
+count. Whether a tensor is a split does not depend on the order in which the graph happens to be written: it is one
 exactly when every path from the input to the output goes through it.
+
+Activations inside a block (c, if it is one) are cuts too, with all the tensors that are alive there, but never splits:
+a branch may hang on the activation, and who stays goes on with the rest. Up to there, only what the activation needs
+has run: a shortcut with weights of its own waits until somebody needs it.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -30,7 +34,10 @@ _ON_THE_WIRE = {
     )
 }
 """What a tensor at a cut may hold, and numpy's name for it; bfloat16 has none."""
-_NONLINEARITIES = ("relu", "relu6", "hardtanh", "silu", "gelu", "hardswish", "leaky_relu", "elu", "tanh", "sigmoid")
+_NONLINEARITIES = (
+    *("relu", "relu6", "hardtanh", "silu", "gelu", "hardswish", "leaky_relu", "elu", "tanh", "sigmoid"),
+    *("mish", "selu", "celu", "softplus", "prelu", "prelu_kernel", "hardsigmoid"),
+)
 _RESERVED = (INPUT, OUTPUT, "end")  # words that a plan uses for cuts
 
 
@@ -53,49 +60,66 @@ class FoundCut:
     name: str
     """The outermost module whose call ends there, else the module and the operation; unique."""
     tensors: tuple[FoundTensor, ...]
+    """Those alive; a branch reads the first."""
     macs: int
     """Multiply-accumulates of one sample from the input up to here."""
     natural: bool
     """Whether one would divide here by hand: a module's call ends, or a non-linearity has just been applied."""
+    activation: bool = False
+    """Whether a non-linearity has just been applied: where a branch reads what has been recognised."""
+    split: bool = True
+    """Whether a plan may split here: nothing but the one tensor is alive."""
 
     @property
     def nbytes(self) -> Bytes:
         return Bytes(sum(tensor.spec.nbytes for tensor in self.tensors))
 
 
-def find_cuts(sample: Node, logits: Node, macs: dict[str, int]) -> tuple[FoundCut, ...]:
+def find_cuts(
+    sample: Node, logits: Node, macs: dict[str, int], *, also: Collection[Node] = ()
+) -> tuple[FoundCut, ...]:
     """Every cut between `sample` and `logits`, both included.
 
     Args:
         sample: The graph's placeholder.
         logits: The node that the graph returns.
         macs: Multiply-accumulates of each node, by name; nodes without operations may be missing.
+        also: Further nodes where branches hang.
     """
     dependent = depending_on(sample)
-    moving = [node for node in sample.graph.nodes if node in dependent]
-    following = dict(pairwise(moving))
+    written = [node for node in sample.graph.nodes if node in dependent]
+    following = dict(pairwise(written))
     batch = sample.meta["val"].shape[0]
-    found = [sample, *(node for node in _bottlenecks(moving) if _can_cross(node, batch))]
-    found = [node for node in found if node is sample or _is_after_preprocessing(node, following)]
-    if found[-1] is not logits:
-        found.append(logits)
-    names = _unique([_name(node, sample, logits, following) for node in found])
-    spent, passed = 0, {}
-    for node in sample.graph.nodes:
+    alone = {sample, logits, *(node for node in _bottlenecks(written) if _can_cross(node, batch))}
+    inside = {node for node in written if _operation(node) in _NONLINEARITIES or node in also} - alone
+    moving = _as_late_as_possible(written, alone | inside)
+    alive = _alive(moving)
+    found = [
+        node
+        for node in moving
+        if node in (sample, logits)
+        or (node in alone | inside and _is_after_preprocessing(node, following) and _all_cross(alive[node], batch))
+    ]
+    names = _unique(
+        [_name(node, sample, logits, following) for node in found], first=[node in alone for node in found]
+    )
+    # What does not move, such as the norm of a weight, is counted where it is written.
+    done = {node.name for node in moving}
+    spent, passed = sum(count for name, count in macs.items() if name not in done), {}
+    for node in moving:
         spent += macs.get(node.name, 0)
-        passed[node] = spent
+        passed[node] = spent if node is not sample else 0
     return tuple(
         FoundCut(
             position=position,
             name=name,
-            tensors=(
-                FoundTensor(node=node.name, spec=TensorSpec(shape=tuple(val.shape[1:]), dtype=_ON_THE_WIRE[val.dtype])),
-            ),
+            tensors=tuple(_tensor(tensor) for tensor in ([node] if node in alone else alive[node])),
             macs=passed[node],
             natural=_ending_module(node, following) is not None or _operation(node) in _NONLINEARITIES,
+            activation=_operation(node) in _NONLINEARITIES,
+            split=node in alone,
         )
         for position, (node, name) in enumerate(zip(found, names, strict=True))
-        for val in (node.meta["val"],)
     )
 
 
@@ -111,15 +135,40 @@ def depending_on(sample: Node) -> set[Node]:
 
 def _bottlenecks(moving: Sequence[Node]) -> Iterator[Node]:
     """The nodes after which they alone are alive."""
+    return (node for index, (node, alive) in enumerate(_alive(moving).items()) if alive == [node] and index > 0)
+
+
+def _alive(moving: Sequence[Node]) -> dict[Node, list[Node]]:
+    """After each node: itself, then what else somebody later needs."""
     order = {node: index for index, node in enumerate(moving)}
-    alive: set[Node] = set()
     last_use = {
         node: max((order[user] for user in node.users if user in order), default=len(moving)) for node in moving
     }
+    found: dict[Node, list[Node]] = {}
+    alive: list[Node] = []
     for index, node in enumerate(moving):
-        alive = {other for other in alive if last_use[other] > index} | {node}
-        if alive == {node} and index > 0:
-            yield node
+        alive = [other for other in alive if last_use[other] > index]
+        found[node] = [node, *alive]
+        alive.append(node)
+    return found
+
+
+def _as_late_as_possible(written: Sequence[Node], wanted: Collection[Node]) -> list[Node]:
+    """The nodes in another order: before each wanted one, nothing runs that it does not need.
+
+    Those that are wanted keep their own order.
+    """
+    place = {node: index for index, node in enumerate(written)}
+    ordered: dict[Node, None] = {}
+    for node in (*(node for node in written if node in wanted), *written):
+        needed, waiting = set(), [node]
+        while waiting:
+            one = waiting.pop()
+            if one in place and one not in ordered and one not in needed:
+                needed.add(one)
+                waiting.extend(one.all_input_nodes)
+        ordered |= dict.fromkeys(sorted(needed, key=place.__getitem__))
+    return list(ordered)
 
 
 def _can_cross(node: Node, batch: SymInt) -> bool:
@@ -131,6 +180,10 @@ def _can_cross(node: Node, batch: SymInt) -> bool:
     first, *rest = sizes
     rows = isinstance(first, SymInt) and bool(first.node.expr == batch.node.expr)
     return rows and not any(isinstance(size, SymInt) for size in rest)
+
+
+def _all_cross(nodes: Sequence[Node], batch: SymInt) -> bool:
+    return all(_can_cross(node, batch) for node in nodes)
 
 
 def _tensor(node: Node) -> FoundTensor:
@@ -187,13 +240,15 @@ def _calls(node: Node) -> list[tuple[str, str]]:
     return calls
 
 
-def _unique(names: list[str]) -> list[str]:
-    """The second `relu` becomes `relu~2`; words with a meaning of their own are taken from the start."""
-    inner = names[1:-1]
+def _unique(names: Sequence[str], *, first: Sequence[bool]) -> list[str]:
+    """The second `relu` becomes `relu~2`; words with a meaning of their own are taken from the start.
+
+    Those that come `first` are never called otherwise because of the rest.
+    """
     seen: Counter[str] = Counter(_RESERVED)
-    unique = []
-    for name in inner:
+    unique = list(names)
+    for index in sorted(range(1, len(names) - 1), key=lambda index: not first[index]):
+        name = names[index]
         seen[name] += 1
-        candidate = name if seen[name] == 1 else f"{name}~{seen[name]}"
-        unique.append(candidate)
-    return [names[0], *unique, names[-1]]
+        unique[index] = name if seen[name] == 1 else f"{name}~{seen[name]}"
+    return unique

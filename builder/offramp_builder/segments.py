@@ -1,6 +1,10 @@
-"""All segments of a bundle: export every stage, branch and score once, then compose each pair of kept cuts."""
+"""All segments of a bundle: export every stage, branch and score once, then compose each pair of kept cuts.
 
-from collections.abc import Sequence
+Inside a block a sample only stops to be asked: a segment that ends there has the branch, one that begins there follows
+upon it.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -30,10 +34,14 @@ class Branch:
     """Index into `Captured.cuts` of the cut that it hangs on."""
     kind: str
     network: nn.Module
-    """See `offramp_builder.scores.BranchNetwork`; in evaluation mode from here on."""
+    """Reads the first tensor of its cut. See `offramp_builder.scores.BranchNetwork`; in evaluation mode from here on."""
     temperature: float = 1.0
     accuracy: float | None = None
     """Alone, on the calibration split, in [0, 1]; None when untrained."""
+
+
+Wanted = Callable[[int, int, bool], bool]
+"""Whether there shall be a segment from one kept cut to another, with the branch there or without."""
 
 
 def write_segments(
@@ -43,8 +51,12 @@ def write_segments(
     cuts: Sequence[CutSpec],
     branches: Sequence[Branch],
     final_temperature: float,
+    *,
+    wanted: Wanted | None = None,
 ) -> tuple[SegmentSpec, ...]:
     """Write graph/*.onnx and graph/weights.bin under `folder`; `cuts` describes the cuts at the positions `kept`.
+
+    Unless `wanted` says otherwise, those that a plan can run: inside a block none without its branch.
 
     Raises:
         ModelError: A stage or a branch has no form in ONNX.
@@ -58,6 +70,8 @@ def write_segments(
     specs = []
     for start, stop in combinations(range(end + 1), 2):
         for ends_in_branch in (False, True) if stop in answers else (False,):
+            if not (wanted(start, stop, ends_in_branch) if wanted else cuts[stop].split or ends_in_branch):
+                continue
             name = f"{start}-{stop}{'b' * ends_in_branch}"
             model = compose(
                 name=name,
@@ -115,14 +129,15 @@ def _pieces(
             )
         )
     for branch in branches:
-        own = has_own_confidence(branch, captured.classes, rows[branch.position])
+        feature = rows[branch.position][:1]
+        own = has_own_confidence(branch, captured.classes, feature)
         scored = ScoredBranch(branch.network, captured.classes, branch.temperature, own=own)
         pieces.append(
             Piece(
                 name=_branch(branch),
                 description=f"the {branch.kind} branch at cut {captured.cuts[branch.position].name!r}",
                 module=scored,
-                inputs=rows[branch.position],
+                inputs=feature,
                 outputs=2,
             )
         )

@@ -109,7 +109,7 @@ def _codecs(bundle: Bundle) -> dict[int, list[str]]:
         candidates = read_candidates(bundle).candidates
     except BundleError:
         return candidate_codecs(manifest)
-    found: dict[int, list[str]] = {split: [] for split in range(manifest.end)}
+    found: dict[int, list[str]] = {split: [] for split in manifest.splits[:-1]}
     for split, codec in sorted({(one.split, one.codec) for one in candidates if one.split < manifest.end}):
         found[split].append(codec)
     return found

@@ -195,7 +195,7 @@ def _time_host(host: Host, speeds: frozenset[tuple[str, float]]) -> Host:
 def _check(profile: Profile, manifest: Manifest, *, tails: bool) -> None:
     """Whatever flows into plans is there, and is a number."""
     for segment in manifest.segments:
-        if tails and segment.stop < manifest.end:
+        if tails and (segment.stop < manifest.end or not manifest.cuts[segment.start].split):
             continue
         name = segment_name(segment.start, segment.stop, branch=segment.branch)
         if name not in profile.segments:

@@ -16,7 +16,7 @@ def throw_away_classifiers(captured: Captured, positions: Sequence[int], kind: s
     found = []
     for position in positions:
         name = f"model.{captured.cuts[position].name}"
-        if name in modules:
+        if name in modules and captured.cuts[position].split:
             found += [
                 Supervised(module=name, classifier=nn.Sequential(variant.pool, variant.head, _Logits()))
                 for variant in fitting_variants(captured, position, kind)

@@ -95,8 +95,6 @@ def fitting_variants(captured: Captured, position: int, kind: str) -> list[Varia
         ModelError: There is none that fits.
     """
     cut = captured.cuts[position]
-    if len(cut.tensors) != 1:
-        raise ModelError(f"{len(cut.tensors)} tensors are alive at {cut.name}; a branch hangs on a cut with one")
     shape = cut.tensors[0].spec.shape
     variants = list(BRANCH_KINDS[kind].variants(shape, captured.classes))
     if not variants:
@@ -170,7 +168,7 @@ def _listen(
     for found in features(captured, list(heard), (torch.from_numpy(batch) for batch in batches_of(data.samples))):
         with torch.no_grad():
             for position, network in networks.items():
-                heard[position].append(logits_of(network(*found[position])).numpy())
+                heard[position].append(logits_of(network(found[position][0])).numpy())
         heard[captured.end].append(found[captured.end][0].float().numpy())
         done += len(heard[captured.end][-1])
         progress("calibrating exits", done, len(data))

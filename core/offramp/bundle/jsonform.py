@@ -12,11 +12,18 @@ from offramp.registry import unknown
 
 T = TypeVar("T")
 
+UNLESS_DEFAULT = {"written": "unless default"}
+"""Metadata of a field that is left out where it has its default: readers from before it, and digests, see no change."""
+
 
 def to_json(value: Any) -> Any:
     """A dataclass, tuple or mapping as plain JSON values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: to_json(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if field.metadata != UNLESS_DEFAULT or getattr(value, field.name) != field.default
+        }
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
     if isinstance(value, Mapping):

@@ -50,7 +50,7 @@ class ProfileCommand:
         configure_threads(args.threads)
         samples, _ = bundle.reference()
         manifest = bundle.manifest
-        codecs = {split: codec_names(manifest, split) for split in range(manifest.end)}
+        codecs = {split: codec_names(manifest, split) for split in manifest.splits[:-1]}
         runtime = OnnxRuntime(bundle, capacity=len(manifest.segments))
         effort = effort_of(args.threads) if args.slowdown > 1 else None  # what an emulated board multiplies
         profile = measure_profile(
@@ -73,8 +73,10 @@ class ProfileCommand:
         else:
             print(f"{manifest.name} on {profile.host}, {profile.threads} thread(s), median (p95) at batch 1\n")
             for cut, spec in enumerate(manifest.cuts):
-                head, tail = profile.segment(0, cut), profile.segment(cut, manifest.end)
-                line = f"cut {cut:2} {spec.name:20} head {_show(head):22} tail {_show(tail):22}"
+                line = f"cut {cut:2} {spec.name:20} "
+                if spec.split:
+                    head, tail = profile.segment(0, cut), profile.segment(cut, manifest.end)
+                    line += f"head {_show(head):22} tail {_show(tail):22}"
                 if manifest.branch_at(cut) is not None:
                     line += f" head with branch {_show(profile.segment(0, cut, branch=True))}"
                 print(line.rstrip())

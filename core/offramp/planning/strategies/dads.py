@@ -58,8 +58,10 @@ class Dads(Strategy):
         end = grounds.manifest.end
         self._model = model_of(grounds, accurate(plain(grounds), grounds.objective))
         self._split_C = np.array([item.split for item in self._model.candidates])
-        device_K = np.array([grounds.device.segment(0, cut).expected for cut in range(end + 1)])
-        edge_K = np.array([grounds.edge.segment(cut, end).expected for cut in range(end + 1)])
+        device_K, edge_K = np.zeros(end + 1), np.zeros(end + 1)
+        for cut in grounds.manifest.splits:
+            device_K[cut] = grounds.device.segment(0, cut).expected
+            edge_K[cut] = grounds.edge.segment(cut, end).expected
         # A longer piece may measure shorter by chance, but no stage takes less than nothing.
         self._device_K = np.maximum.accumulate(device_K)
         self._edge_K = np.maximum.accumulate(edge_K[::-1])[::-1]

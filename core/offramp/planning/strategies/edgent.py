@@ -66,8 +66,9 @@ def _right_sized(grounds: Grounds, branch: BranchSpec) -> Candidate | None:
     if accuracy is None:
         return None
     rule = ExitRule(policy="confidence", thresholds=((branch.cut, 0.0),))
-    codec = resolve(f"split={branch.cut}", grounds.manifest).codec  # a plan names one, used or not
-    everybody = imagined(grounds, branch.cut, codec, 0.0, rule=rule, offload=0.0)
+    split = grounds.manifest.split_from(branch.cut)
+    codec = resolve(f"split={split}", grounds.manifest).codec  # a plan names one, used or not
+    everybody = imagined(grounds, split, codec, 0.0, rule=rule, offload=0.0)
     return replace(
         everybody,
         accuracy=accuracy,

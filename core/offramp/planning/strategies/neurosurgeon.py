@@ -26,7 +26,7 @@ class Neurosurgeon(Strategy):
 
     def __init__(self, grounds: Grounds) -> None:
         self._objective = grounds.objective
-        splits = range(grounds.manifest.end)
+        splits = grounds.manifest.splits[:-1]
         self._model = model_of(grounds, [*(_uncompressed(grounds, split) for split in splits), undivided(grounds)])
 
     def choose(self, situation: Situation) -> Choice:

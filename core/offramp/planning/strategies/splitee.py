@@ -102,7 +102,8 @@ class SplitEE(Strategy):
         """Every split with a branch at or before it, and the whole network, as one sample that stays sees them."""
         branches = sorted(branch.cut for branch in grounds.manifest.branches)
         found = []
-        for split in [*range(min(branches, default=self._end), self._end), self._end]:
+        first = min(branches, default=self._end)
+        for split in [split for split in grounds.manifest.splits if split >= first]:
             codec, payload = ("none", 0.0) if split == self._end else _smallest(grounds, split)
             asked = self._asked([cut for cut in branches if cut <= split], split)
             thresholds = tuple((cut, self._tuning.alpha) for cut in asked)

@@ -9,7 +9,8 @@ from typing import cast
 import numpy as np
 
 from offramp.data import DataSet, Parts, Request, load, split
-from offramp.errors import DataError, ModelError, SettingsError
+from offramp.data.labels import relabelled
+from offramp.errors import ModelError, SettingsError
 from offramp.records import SampleSpec
 from offramp_builder.models import zoo_entry
 from offramp_builder.recipe import Recipe
@@ -52,29 +53,6 @@ def gather(recipe: Recipe) -> tuple[Sources, DataSet | None]:
     parts = split(data, seed=recipe.seed) if data is not None else None
     mean, std = _normalisation(recipe, sample, parts)
     return Sources(sample=sample, parts=parts, labels=labels, mean=mean, std=std), data
-
-
-def relabelled(data: DataSet, labels: tuple[str, ...]) -> DataSet:
-    """The data set with truth as indices into `labels`.
-
-    Labels that hold all names of the data set give the order (a network of 1000 classes, tried on ten of them); as many
-    other names rename its classes.
-
-    Raises:
-        DataError: Neither.
-    """
-    if labels == data.labels:
-        return data
-    if set(data.labels) <= set(labels):
-        index_K = np.array([labels.index(label) for label in data.labels], np.int64)
-        return replace(data, labels=labels, truth_N=index_K[data.truth_N])
-    if len(labels) == len(data.labels):
-        return replace(data, labels=labels)
-    unknown = next(label for label in data.labels if label not in labels)
-    raise DataError(
-        f"{data.name} has {len(data.labels)} classes, of which {unknown!r} is none of the {len(labels)} labels; "
-        f"name every class of the network, in its order"
-    )
 
 
 def _load(recipe: Recipe, expected: SampleSpec | None) -> DataSet:

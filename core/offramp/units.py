@@ -51,6 +51,21 @@ def parse_rate(text: str) -> BitsPerSecond:
     return BitsPerSecond(_parse(text, _BITS, "a rate such as 2mbit or 250kbit"))
 
 
+def parse_share(text: str) -> float:
+    """Read a share such as `95%` or `0.95`.
+
+    Raises:
+        SettingsError: No number.
+    """
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        value = float(number)
+    except ValueError:
+        raise SettingsError(f"{text!r} is no share; write one such as 95% or 0.95") from None
+    # Rounded, so that 1% is the number that 0.01 is: 1 / 100 is, 7 / 100 is not always.
+    return float(f"{value / 100:.12g}") if percent else value
+
+
 def format_seconds(value: float) -> str:
     """A duration with three significant digits: `1.23 s`, `45.6 ms`, `7.89 µs`."""
     return _format(value, (("s", 1.0), ("ms", 1e-3)), ("µs", 1e-6))

@@ -14,6 +14,7 @@ from offramp.errors import BundleError
 from offramp.units import Seconds
 
 CANDIDATES = "candidates.json"
+CERTIFICATE = "certificate.json"
 Part = Callable[[Manifest], set[str]]
 """Which files of a bundle are wanted."""
 
@@ -23,7 +24,7 @@ _TURN = Seconds(0.1)
 
 
 def device_part(manifest: Manifest) -> set[str]:
-    """What a device may run: its roads and detours with their weights, candidates, and samples to take its times with.
+    """What a device may run: its roads and detours with their weights, what is said of plans, samples to time it with.
 
     A road begins at the input and goes on behind each branch that it asks. A detour leads from a split without an
     answer to the nearest branch, or to the end of the network. Weights come whole: plans that send nothing, and
@@ -38,7 +39,7 @@ def device_part(manifest: Manifest) -> set[str]:
         return stop == manifest.end or (branch and stop == nearest)
 
     graphs = {spec.file for spec in manifest.segments if runs(spec.start, spec.stop, branch=spec.branch)}
-    return graphs | ({WEIGHTS, CANDIDATES, REFERENCE} & set(manifest.files))
+    return graphs | ({WEIGHTS, CANDIDATES, CERTIFICATE, REFERENCE} & set(manifest.files))
 
 
 def default_store(environment: Mapping[str, str]) -> Path:

@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 
 _HALVINGS = 27
 """Of the interval in which an upper bound is looked for: to 1e-8 of a loss."""
+_NOT_ALL = 0.9
+"""Share of the stake at which one loss of 1 would take everything: who bets all is ruined by the first."""
 _ROUNDING = 1e-9
 """A mean times its count may miss a whole number by so much."""
 
@@ -46,21 +48,37 @@ def binomial_tail(most: int, count: int, chance: float) -> float:
     return min(1.0, float(np.exp(logs - highest).sum()) * math.exp(highest))
 
 
-def betting_upper(losses_MT: Floats, delta: float) -> Floats:
-    """[T] upper bounds of the mean loss, each with probability 1 - `delta` (Waudby-Smith and Ramdas, JRSS B 2024).
+def betting_p(losses_MT: Floats, limit: float, delta: float) -> Floats:
+    """[T] p-values of "the mean of the losses is above `limit`": one over the most that a bettor against it ever had.
 
-    Somebody bets against every mean that is larger than what comes; a mean at which the wealth would have grown past
-    1 / delta is no longer believed. The order of the units matters to the bound's value, not to its validity: shuffle
-    them first if they are sorted by anything.
+    `delta` is what they will be compared with; it is asked for because the bettor stakes by it. At most `delta` exactly
+    where `betting_upper` is at most `limit`, but for rounding.
 
     Raises:
         ValueError: A loss outside [0, 1].
     """
-    losses_MT = np.asarray(losses_MT, np.float64)
-    if losses_MT.size and not (losses_MT.min() >= 0.0 and losses_MT.max() <= 1.0):
-        raise ValueError(f"losses lie in [0, 1]; got {losses_MT.min():g} to {losses_MT.max():g}; rescale them first")
-    stakes_MT = _stakes(losses_MT, delta)
-    low_T, high_T = np.zeros(losses_MT.shape[1]), np.ones(losses_MT.shape[1])
+    losses_MT = _in_range(losses_MT)
+    stakes_MT = _stakes(losses_MT, delta, _boldest(limit))
+    p_T: Floats = np.exp(-_wealth(losses_MT, stakes_MT, np.full(losses_MT.shape[1], limit)))
+    return p_T
+
+
+def betting_upper(losses_MT: Floats, delta: float, limit: float = 0.0) -> Floats:
+    """[T] upper bounds of the mean loss, each with probability 1 - `delta` (Waudby-Smith and Ramdas, JRSS B 2024).
+
+    Somebody bets against every mean that is larger than what comes; a mean at which the wealth would have grown past
+    1 / delta is no longer believed. The order of the units matters to the bound's value, not to its validity: shuffle
+    them first if they are sorted by anything. `limit` is what the bound will be compared with, where that is known:
+    against one of half the range and more, bolder bets are safe.
+
+    Raises:
+        ValueError: A loss outside [0, 1].
+    """
+    losses_MT = _in_range(losses_MT)
+    boldest = _boldest(limit)
+    stakes_MT = _stakes(losses_MT, delta, boldest)
+    low_T = np.full(losses_MT.shape[1], max(0.0, 1.0 - 1.0 / boldest))  # below it, a loss of 1 would take more than all
+    high_T = np.ones(losses_MT.shape[1])
     for _ in range(_HALVINGS):
         middle_T = (low_T + high_T) / 2
         # Larger means lose more of the bet, so what is refuted once is refuted for all that are larger.
@@ -70,14 +88,26 @@ def betting_upper(losses_MT: Floats, delta: float) -> Floats:
     return high_T
 
 
-def _stakes(losses_MT: Floats, delta: float) -> Floats:
+def _in_range(losses_MT: Floats) -> Floats:
+    losses_MT = np.asarray(losses_MT, np.float64)
+    if losses_MT.size and not (losses_MT.min() >= 0.0 and losses_MT.max() <= 1.0):
+        raise ValueError(f"losses lie in [0, 1]; got {losses_MT.min():g} to {losses_MT.max():g}; rescale them first")
+    return losses_MT
+
+
+def _boldest(limit: float) -> float:
+    """The most that is staked; 1, the usual choice, where limits are small."""
+    return max(1.0, _NOT_ALL / (1.0 - limit))
+
+
+def _stakes(losses_MT: Floats, delta: float, boldest: float) -> Floats:
     """What is bet on each unit, by the mean and variance of those before it."""
     count = len(losses_MT)
     seen_M1 = np.arange(1, count + 1, dtype=np.float64)[:, None]
     mean_MT = (0.5 + np.cumsum(losses_MT, axis=0)) / (1.0 + seen_M1)
     variance_MT = (0.25 + np.cumsum((losses_MT - mean_MT) ** 2, axis=0)) / (1.0 + seen_M1)
     before_MT = np.concatenate([np.full((1, losses_MT.shape[1]), 0.25), variance_MT[:-1]])
-    stakes_MT: Floats = np.minimum(1.0, np.sqrt(2.0 * math.log(1.0 / delta) / (count * before_MT)))
+    stakes_MT: Floats = np.minimum(boldest, np.sqrt(2.0 * math.log(1.0 / delta) / (count * before_MT)))
     return stakes_MT
 
 

@@ -96,7 +96,7 @@ def control(losses_MT: Floats, limit: RiskLimit) -> Controlled:
             bound_T = corrected_risk(scaled_MT)
             holds_T = bound_T <= epsilon
         case Method.WSR:
-            bound_T = betting_upper(scaled_MT, limit.delta)
+            bound_T = betting_upper(scaled_MT, limit.delta, epsilon)
             holds_T = bound_T <= epsilon
         case Method.LTT:
             bound_T = p_values(scaled_MT, epsilon)
@@ -110,6 +110,24 @@ def control(losses_MT: Floats, limit: RiskLimit) -> Controlled:
         bound_T=tuple(bound_T.tolist()),
         units=len(losses_MT),
     )
+
+
+def least_units(limit: RiskLimit) -> int:
+    """How many units it takes to promise this at all, if not one of them lost anything.
+
+    Fewer than that cannot tell the limit from chance, whatever they say.
+    """
+    low, high = 0, 1
+    while not _holds_if_nothing_is_lost(limit, high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _holds_if_nothing_is_lost(limit, middle) else (middle, high)
+    return high
+
+
+def _holds_if_nothing_is_lost(limit: RiskLimit, units: int) -> bool:
+    return control(np.zeros((units, 1)), limit).step is not None
 
 
 def corrected_risk(losses_MT: Floats) -> Floats:

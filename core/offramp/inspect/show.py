@@ -3,8 +3,11 @@
 from itertools import accumulate
 from typing import Any
 
-from offramp.bundle.manifest import CutSpec, Manifest, TensorSpec
+from offramp.bundle.manifest import CutSpec, DiscoveredCut, Manifest, TensorSpec
 from offramp.bundle.store import WEIGHTS, Bundle
+from offramp.errors import BundleError
+from offramp.exits.certificate import read_certificate
+from offramp.inspect.certificate_page import certificate_pairs, certificate_record
 from offramp.inspect.table import format_pairs, format_table
 from offramp.units import format_bytes
 
@@ -28,6 +31,10 @@ def show_page(bundle: Bundle) -> str:
     if attachments:
         pairs.append(("attached", ", ".join(attachments)))
     parts = [manifest.name, format_pairs(pairs), _kept_table(manifest)]
+    if len(manifest.splits) < len(manifest.cuts):
+        parts[-1] += "\n\n* inside a block: its branch can be asked, but no plan splits there"
+    if certified := _certificate(bundle):
+        parts.append("what is certified of its exits\n" + _indent(certified))
     if manifest.provenance:
         parts.append("how it came to be\n" + _indent(format_pairs(list(manifest.provenance.items()))))
     return "\n\n".join(parts)
@@ -38,11 +45,19 @@ def cuts_page(bundle: Bundle) -> str:
     manifest = bundle.manifest
     total = sum(stage.macs for stage in manifest.stages)
     rows = [
-        ("" if cut.kept is None else str(cut.kept), cut.name, format_share(cut.macs, total), format_bytes(cut.nbytes))
+        (
+            "" if cut.kept is None else str(cut.kept),
+            _marked(cut),
+            format_share(cut.macs, total),
+            format_bytes(cut.nbytes),
+        )
         for cut in manifest.discovered
     ]
     kept = sum(cut.kept is not None for cut in manifest.discovered)
     title = f"{manifest.name}: {len(rows)} cuts, {kept} kept (numbered; rebuild the bundle to keep others)"
+    inside = sum(not cut.split for cut in manifest.discovered)
+    if inside:
+        title += f"; {inside} lie inside blocks (*), for branches alone"
     return f"{title}\n\n{format_table(('kept', 'cut', 'done before', 'feature'), rows, right=(0, 2, 3))}"
 
 
@@ -61,6 +76,7 @@ def show_record(bundle: Bundle) -> dict[str, Any]:
         "segments": len(manifest.segments),
         "nbytes": sum(entry.nbytes for entry in manifest.files.values()),
         "cuts": [_cut_record(manifest, index, macs) for index, macs in enumerate(_macs_before(manifest))],
+        "certificate": certificate_record(certificate) if (certificate := read_certificate(bundle)) else None,
         "provenance": dict(manifest.provenance),
     }
 
@@ -70,7 +86,7 @@ def cuts_record(bundle: Bundle) -> dict[str, Any]:
     return {
         "name": bundle.manifest.name,
         "cuts": [
-            {"name": cut.name, "kept": cut.kept, "macs": cut.macs, "nbytes": cut.nbytes}
+            {"name": cut.name, "kept": cut.kept, "macs": cut.macs, "nbytes": cut.nbytes, "split": cut.split}
             for cut in bundle.manifest.discovered
         ],
     }
@@ -96,7 +112,7 @@ def _kept_table(manifest: Manifest) -> str:
         rows.append(
             (
                 str(index),
-                cut.name,
+                _marked(cut),
                 format_share(macs, total),
                 " + ".join(f"{_shape(tensor.shape)} {tensor.dtype}" for tensor in cut.tensors),
                 format_bytes(cut.nbytes),
@@ -117,6 +133,7 @@ def _cut_record(manifest: Manifest, index: int, macs: int) -> dict[str, Any]:
         "name": cut.name,
         "macs_before": macs,
         "nbytes": cut.nbytes,
+        "split": cut.split,
         "tensors": [
             {"shape": tensor.shape, "dtype": tensor.dtype, "low": tensor.low, "high": tensor.high}
             for tensor in cut.tensors
@@ -125,8 +142,21 @@ def _cut_record(manifest: Manifest, index: int, macs: int) -> dict[str, Any]:
     }
 
 
+def _marked(cut: CutSpec | DiscoveredCut) -> str:
+    return cut.name if cut.split else f"{cut.name} *"
+
+
 def _macs_before(manifest: Manifest) -> list[int]:
     return [0, *accumulate(stage.macs for stage in manifest.stages)]
+
+
+def _certificate(bundle: Bundle) -> str:
+    """In words; of one that is not of this bundle, why it is refused."""
+    try:
+        certificate = read_certificate(bundle)
+    except BundleError as error:
+        return str(error)
+    return format_pairs(certificate_pairs(certificate, bundle.manifest)) if certificate else ""
 
 
 def _segments(manifest: Manifest) -> str:

@@ -39,9 +39,21 @@ def attach_from_tape(bundle: Bundle, tape: Tape, subset: str = "calibration") ->
     Raises:
         TapeError: The tape is of another model, or holds nothing of the subset.
     """
-    _same_model(bundle.manifest, tape)
+    refuse_another_model(bundle.manifest, tape)
     rows = tape.rows(subset)
     return _attach(bundle, recorded(tape, subset), tape.truth_N[rows].astype(np.int64), tape.group_N[rows])
+
+
+def refuse_another_model(manifest: Manifest, tape: Tape) -> None:
+    """
+    Raises:
+        TapeError: The tape is of another model than the manifest.
+    """
+    if tape.header.model_digest != manifest.model_digest:
+        raise TapeError(
+            f"{tape.path} is of the model {tape.header.model_digest[:12]}… ({tape.header.bundle!r}), not of "
+            f"{manifest.model_digest[:12]}… ({manifest.name!r}); record one of this bundle"
+        )
 
 
 def _attach(
@@ -51,11 +63,3 @@ def _attach(
     write_candidates(candidates, bundle.file(FILE))
     write_manifest(bundle.path, bundle.manifest)
     return candidates
-
-
-def _same_model(manifest: Manifest, tape: Tape) -> None:
-    if tape.header.model_digest != manifest.model_digest:
-        raise TapeError(
-            f"{tape.path} is of the model {tape.header.model_digest[:12]}… ({tape.header.bundle!r}), not of "
-            f"{manifest.model_digest[:12]}… ({manifest.name!r}); record one of this bundle"
-        )

@@ -17,7 +17,7 @@ from typing import Any
 
 from offramp.errors import SettingsError
 from offramp.registry import unknown
-from offramp.units import Seconds, parse_bytes, parse_seconds
+from offramp.units import Seconds, parse_bytes, parse_seconds, parse_share
 
 
 class Goal(StrEnum):
@@ -127,18 +127,8 @@ def _goal(text: str) -> Goal:
         raise SettingsError(unknown("goal", text, [goal.value for goal in Goal])) from None
 
 
-def _share(text: str) -> float:
-    number, percent = text.removesuffix("%"), text.endswith("%")
-    try:
-        value = float(number)
-    except ValueError:
-        raise SettingsError(f"{text!r} is no share; write one such as 95% or 0.95") from None
-    # Rounded, so that 1% is the number that 0.01 is: 1 / 100 is, 7 / 100 is not always.
-    return float(f"{value / 100:.12g}") if percent else value
-
-
 def _drop(text: str) -> float | None:
-    return None if text == "any" else _share(text)
+    return None if text == "any" else parse_share(text)
 
 
 def _joules(text: str) -> float:
@@ -158,10 +148,10 @@ def _bytes(text: str) -> float:
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "minimise": _goal,
-    "accuracy": _share,
+    "accuracy": parse_share,
     "drop": _drop,
     "deadline": parse_seconds,
-    "hits": _share,
+    "hits": parse_share,
     "energy": _joules,
     "bytes": _bytes,
 }
@@ -169,7 +159,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 def _percent(share: float) -> str:
     text = f"{_plain(float(f'{100 * share:.12g}'))}%"
-    return text if _share(text) == share else _plain(share)
+    return text if parse_share(text) == share else _plain(share)
 
 
 def _plain(value: float) -> str:

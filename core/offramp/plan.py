@@ -5,6 +5,12 @@ split=3, exit=confidence:0.85@1/0.9@2, codec=affine8+zstd
 │        │          └ the threshold of each branch that is asked; without @, of every branch up to the split
 │        └ the exit policy; `difference:0.1@1+confidence:0.9@2` asks a second one where the first lets nobody leave
 └ a cut, by index or by name: the device runs the stages before it; 0 sends the input, `end` sends nothing
+
+What else it may ask of the edge:
+
+tail=confidence:0.9@5     the same for branches past the split: who is sure there spares the rest of the tail
+queue=8                   but only while so many requests wait there, the ones being run included
+mask=on                   the classes that the device has excluded travel too, and are no answer of the edge
 """
 
 from dataclasses import dataclass, replace
@@ -15,6 +21,8 @@ from offramp.registry import unknown
 
 _HIGHEST = 10_000
 """Threshold of any policy: patience counts samples."""
+_DIGITS = 4
+"""Of a cut's index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +86,12 @@ class Plan:
     exit: ExitRule = NO_EXIT
     codec: str = "none"
     """`none` exactly when nothing is sent."""
+    tail: ExitRule = NO_EXIT
+    """Exits at the edge: of the branches past the split."""
+    queue: int = 0
+    """Requests that have to wait at the edge, the ones being run included, for `tail` to apply; 0 and 1: always."""
+    mask: bool = False
+    """Send which classes the exit policy has not excluded: the edge answers one of them."""
     revision: Revision = NO_REVISION
 
     def __post_init__(self) -> None:
@@ -89,9 +103,25 @@ class Plan:
                     f"branch {cut} is past split {self.split} and would never be reached; "
                     f"drop its threshold or split at {cut}"
                 )
+        for cut in self.tail.asked:
+            if cut <= self.split:
+                raise PlanError(
+                    f"branch {cut} lies at or before split {self.split}, where the device is asked and not the edge; "
+                    f"write exit= instead of tail=, or split before {cut}"
+                )
+        if not 0 <= self.queue <= _HIGHEST:
+            raise PlanError(f"queue={self.queue} is no number of waiting requests; give one from 0 to {_HIGHEST:,}")
+        if self.queue and not self.tail.thresholds:
+            raise PlanError(
+                f"queue={self.queue} says when the exits at the edge apply, and there are none; "
+                "add tail=, such as tail=confidence:0.9"
+            )
+        if self.mask and not self.exit.thresholds:
+            raise PlanError("mask=on sends what an exit policy has excluded, and there is none; add exit=, or drop it")
 
     def __str__(self) -> str:
-        return f"split={self.split}, exit={self.exit}, codec={self.codec}"
+        asked = f", tail={self.tail}" * bool(self.tail.thresholds) + f", queue={self.queue}" * bool(self.queue)
+        return f"split={self.split}, exit={self.exit}{asked}{', mask=on' * self.mask}, codec={self.codec}"
 
     def revised(self, revision: Revision) -> "Plan":
         return replace(self, revision=revision)
@@ -115,14 +145,19 @@ class PlanText:
     split: str
     exits: tuple[ExitText, ...] = ()
     """Each stands over the next; empty: nobody leaves."""
+    tails: tuple[ExitText, ...] = ()
+    """The same, at the edge."""
+    queue: int = 0
+    mask: bool = False
     codec: str | None = None
 
 
-_FIELDS = ("split", "exit", "codec")
+_FIELDS = ("split", "exit", "tail", "queue", "mask", "codec")
+_SWITCH = {"on": True, "off": False}
 
 
 def parse_plan(text: str) -> PlanText:
-    """Read `split=3, exit=confidence:0.85, codec=affine8+zstd`; exit and codec may be left out.
+    """Read `split=3, exit=confidence:0.85, codec=affine8+zstd`; all but the split may be left out.
 
     Raises:
         PlanError: A field is unknown, missing, repeated or malformed; the message says which.
@@ -140,28 +175,59 @@ def parse_plan(text: str) -> PlanText:
         fields[name] = value
     if "split" not in fields:
         raise PlanError(f"the plan {text!r} has no split; add split=0 to send the input, or split=end to send nothing")
-    exits = fields.get("exit", "none")
-    parts = () if exits == "none" else tuple(_parse_exit(part.strip()) for part in exits.split("+"))
-    return PlanText(split=fields["split"], exits=parts, codec=fields.get("codec"))
+    queue, mask = fields.get("queue", "0"), fields.get("mask", "off")
+    if not queue.isdecimal() or len(queue) > len(str(_HIGHEST)):
+        raise PlanError(f"queue={queue} is no number of waiting requests; write a whole one, such as queue=8")
+    if mask not in _SWITCH:
+        raise PlanError(f"mask={mask} is neither on nor off")
+    return PlanText(
+        split=fields["split"],
+        exits=_parse_exits("exit", fields.get("exit", NO_EXIT.policy)),
+        tails=_parse_exits("tail", fields.get("tail", NO_EXIT.policy)),
+        queue=int(queue),
+        mask=_SWITCH[mask],
+        codec=fields.get("codec"),
+    )
 
 
-def _parse_exit(text: str) -> ExitText:
+def parse_rule(text: str) -> ExitRule:
+    """Read what `str` writes of a rule: every branch by the index of its cut, each with its threshold.
+
+    Raises:
+        PlanError: It is malformed, or no rule; the message says why.
+    """
+    rule: ExitRule | None = None
+    for part in reversed(_parse_exits("exit", text)):
+        if not part.thresholds or not all(cut.isdecimal() and len(cut) <= _DIGITS for cut, _ in part.thresholds):
+            raise PlanError(f"the rule {text!r} names no branches by their cuts; write threshold@cut, such as 0.9@2")
+        thresholds = tuple((int(cut), threshold) for cut, threshold in part.thresholds)
+        rule = ExitRule(policy=part.policy, thresholds=thresholds, over=rule)
+    return rule or NO_EXIT
+
+
+def _parse_exits(field: str, text: str) -> tuple[ExitText, ...]:
+    return () if text == NO_EXIT.policy else tuple(_parse_exit(field, part.strip()) for part in text.split("+"))
+
+
+def _parse_exit(field: str, text: str) -> ExitText:
     policy, colon, rest = text.partition(":")
     if not colon or not rest:
-        raise PlanError(f"exit={text} has no threshold; write exit={policy or 'confidence'}:0.85, or exit=none")
+        raise PlanError(
+            f"{field}={text} has no threshold; write {field}={policy or 'confidence'}:0.85, or {field}=none"
+        )
     if "@" not in rest:
-        return ExitText(policy=policy, threshold=_parse_threshold(rest, text))
+        return ExitText(policy=policy, threshold=_parse_threshold(rest, f"{field}={text}"))
     pairs = []
     for part in rest.split("/"):
         value, at, cut = part.partition("@")
         if not at or not cut:
-            raise PlanError(f"{part!r} in exit={text} names no branch; write threshold@branch, such as 0.9@2")
-        pairs.append((cut.strip(), _parse_threshold(value, text)))
+            raise PlanError(f"{part!r} in {field}={text} names no branch; write threshold@branch, such as 0.9@2")
+        pairs.append((cut.strip(), _parse_threshold(value, f"{field}={text}")))
     return ExitText(policy=policy, thresholds=tuple(pairs))
 
 
-def _parse_threshold(value: str, text: str) -> float:
+def _parse_threshold(value: str, where: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise PlanError(f"{value!r} in exit={text} is not a threshold; give a number, such as 0.9") from None
+        raise PlanError(f"{value!r} in {where} is not a threshold; give a number, such as 0.9") from None

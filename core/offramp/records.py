@@ -113,9 +113,15 @@ class Answer:
     classes: NDArray[np.int64] | None = None
     """[k] class indices of `logits`, best first, when only the top k were asked for."""
     timings: EdgeTimings = EdgeTimings()
+    exit: int | None = None
+    """Cut of the branch where it was read; None: at the end of the network."""
+    decided: int | None = None
+    """How the exit policy labels it; None: by the largest logit."""
 
     @property
     def label(self) -> int:
+        if self.decided is not None:
+            return self.decided
         best = int(self.logits.argmax())
         return best if self.classes is None else int(self.classes[best])
 

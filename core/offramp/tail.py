@@ -4,13 +4,19 @@
     payload ─► codec.decode ─► feature ├─► stages split … n-1 ─► logits [N, K]
     payload ─► codec.decode ─► feature ┘
 
+With exits, a sample that is sure at a branch past the split is answered there, and the others go on without it:
+
+    features ─► stages ─► branch ─► those who stay ─► stages ─► logits
+                             └► those who leave
+
 The edge server runs it behind a queue, the loopback uplink in the device's own process.
 
-# N samples, K classes
+# N samples, R of them, K classes
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +25,30 @@ from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import Bundle
 from offramp.codecs.catalog import open_codec
 from offramp.codecs.codec import Codec
-from offramp.errors import PlanError
+from offramp.errors import PlanError, UnknownNameError
+from offramp.exits.catalog import open_policy
+from offramp.exits.policy import NO_STATE, BranchOutputs, ExitPolicy, rows_of
+from offramp.plan import NO_EXIT, ExitRule
 from offramp.records import Feature
 from offramp.runtime.runtime import Runtime, Segment
 from offramp.units import Bytes
 
 MAX_CODECS = 256
 """Opened codecs that are kept; a peer chooses names from a closed catalogue, but there are a hundred JPEG qualities."""
+MAX_RULES = 256
+"""Opened exit policies that are kept."""
+
+
+class Heard(NamedTuple):
+    """Samples of a batch whose answer is known, at a branch or at the end."""
+
+    row_R: NDArray[np.intp]
+    """Which of the N they are."""
+    cut: int
+    logits_RK: NDArray[np.float32]
+    """Raw."""
+    label_R: NDArray[np.int64] | None = None
+    """How the exit policy labels them; None: by their largest logit."""
 
 
 class Tail:
@@ -36,16 +59,23 @@ class Tail:
         self.manifest: Manifest = bundle.manifest
         self._runtime = runtime
         self._codec = lru_cache(maxsize=MAX_CODECS)(self._open_codec)
+        self._policy = lru_cache(maxsize=MAX_RULES)(open_policy)
 
-    def open(self, split: int, codec: str) -> None:
-        """Open and warm what requests at this split with this codec need.
+    def open(self, split: int, codec: str, exits: ExitRule = NO_EXIT) -> None:
+        """Open and warm what requests at this split, with this codec and these exits past it, need.
 
         Raises:
-            PlanError: The bundle keeps no such split, or nothing comes after it.
+            PlanError: The bundle keeps no such split, or nothing comes after it; or an edge cannot follow the exits.
             UnknownNameError: No such codec, or none that applies at this cut.
         """
+        check_exits(exits, split, self.manifest)
         self._codec(split, codec)
         self._segment(split)
+        here = split
+        for cut in exits.asked:
+            self._runtime.open(here, cut, branch=True)
+            here = cut
+        self._segment(here)
 
     def decode(self, split: int, codec: str, payload: bytes) -> Feature:
         """The feature of one sample at the split, tensors [1, *shape].
@@ -61,8 +91,33 @@ class Tail:
 
     def run(self, split: int, features: Sequence[Feature]) -> NDArray[np.float32]:
         """Raw logits [N, K] of N samples, in one model call."""
-        batch = features[0] if len(features) == 1 else tuple(map(np.concatenate, zip(*features, strict=True)))
-        logits_NK = self._segment(split).run(batch).logits_NK
+        return self._finish(split, _together(features))
+
+    def leave(self, split: int, features: Sequence[Feature], exits: ExitRule) -> Iterator[Heard]:
+        """The same of samples that may leave at the branches which these exits ask.
+
+        Each is heard of once, as soon as its answer is known; nothing further runs before the next one is asked for.
+        """
+        policy: ExitPolicy = self._policy(exits)
+        feature, row_R, state, here = _together(features), np.arange(len(features)), NO_STATE, split
+        for cut in exits.asked:
+            outputs = self._runtime.open(here, cut, branch=True).run(feature)
+            feature, here = outputs.feature, cut
+            logits_RK, scores_RS = outputs.logits_NK, outputs.scores_NS
+            assert logits_RK is not None and scores_RS is not None  # noqa: PT018 - a branch says both or nothing
+            (leaves_R, label_R), state = policy.decide(BranchOutputs(cut, logits_RK, scores_RS), state)
+            if not leaves_R.any():
+                continue
+            yield Heard(row_R[leaves_R], cut, logits_RK[leaves_R], None if label_R is None else label_R[leaves_R])
+            stays_R = ~leaves_R
+            row_R, state = row_R[stays_R], rows_of(state, stays_R)
+            if not len(row_R):
+                return
+            feature = tuple([tensor[stays_R] for tensor in feature])
+        yield Heard(row_R, self.manifest.end, self._finish(here, feature))
+
+    def _finish(self, start: int, batch: Feature) -> NDArray[np.float32]:
+        logits_NK = self._segment(start).run(batch).logits_NK
         assert logits_NK is not None  # every segment that ends at n has logits
         return logits_NK
 
@@ -76,3 +131,31 @@ class Tail:
 
     def _open_codec(self, split: int, codec: str) -> Codec:
         return open_codec(codec, self.manifest, split)
+
+
+def check_exits(exits: ExitRule, split: int, manifest: Manifest) -> None:
+    """Refuse exits that no edge can follow past this split.
+
+    Raises:
+        PlanError: A branch is not there, or lies before the split; the policy is unknown, or looks at streams.
+    """
+    for cut in exits.asked:
+        if cut <= split or manifest.branch_at(cut) is None:
+            there = [branch.cut for branch in manifest.branches if branch.cut > split]
+            raise PlanError(
+                f"the edge cannot ask branch {cut} after split {split}: {manifest.name!r} has branches past it at "
+                f"{', '.join(map(str, there)) or 'no cut'}"
+            )
+    try:
+        temporal = open_policy(exits).temporal
+    except UnknownNameError as error:
+        raise PlanError(str(error)) from error
+    if temporal:
+        raise PlanError(
+            f"{exits} looks at what its stream said before, and an edge keeps no state of streams; ask it on the "
+            "device, with exit=, or let the edge follow a policy that looks at one sample, such as confidence"
+        )
+
+
+def _together(features: Sequence[Feature]) -> Feature:
+    return features[0] if len(features) == 1 else tuple(map(np.concatenate, zip(*features, strict=True)))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offramp.errors import PlanError
-from offramp.plan import NO_EXIT, ExitRule, ExitText, Plan, PlanText, parse_plan
+from offramp.plan import NO_EXIT, ExitRule, ExitText, Plan, PlanText, parse_plan, parse_rule
 from offramp.records import Revision
 
 thresholds = st.dictionaries(st.integers(0, 9), st.floats(0, 1)).map(lambda found: tuple(sorted(found.items())))
@@ -20,15 +20,61 @@ rules = plain | st.tuples(thresholds, plain).map(
 )
 
 
-@given(rule=rules, split=st.integers(9, 30), codec=st.sampled_from(["none", "affine8+zstd", "jpeg:75"]))
-def test_a_printed_plan_reads_back_to_the_last_digit(rule: ExitRule, split: int, codec: str) -> None:
-    text = parse_plan(str(Plan(split=split, exit=rule, codec=codec)))
-    exits = tuple(
+@given(
+    rule=rules,
+    tail=thresholds.map(lambda pairs: tuple((cut + 31, threshold) for cut, threshold in pairs)),
+    split=st.integers(9, 30),
+    codec=st.sampled_from(["none", "affine8+zstd", "jpeg:75"]),
+    queue=st.integers(0, 10_000),
+    mask=st.booleans(),
+)
+def test_a_printed_plan_reads_back_to_the_last_digit(
+    rule: ExitRule, tail: tuple[tuple[int, float], ...], split: int, codec: str, queue: int, mask: bool
+) -> None:
+    plan = Plan(
+        split=split,
+        exit=rule,
+        tail=ExitRule(policy="margin", thresholds=tail) if tail else NO_EXIT,
+        queue=queue if tail else 0,
+        mask=mask and rule.thresholds != (),
+        codec=codec,
+    )
+    assert parse_plan(str(plan)) == PlanText(
+        split=str(split),
+        exits=written(rule),
+        tails=written(plan.tail),
+        queue=plan.queue,
+        mask=plan.mask,
+        codec=codec,
+    )
+
+
+def written(rule: ExitRule) -> tuple[ExitText, ...]:
+    return tuple(
         ExitText(policy=part.policy, thresholds=tuple((str(cut), threshold) for cut, threshold in part.thresholds))
         for part in rule.parts
         if part.thresholds
     )
-    assert text == PlanText(split=str(split), exits=exits, codec=codec)
+
+
+@given(rule=rules)
+def test_a_printed_rule_reads_back(rule: ExitRule) -> None:
+    assert parse_rule(str(rule)) == rule
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no threshold"),
+        ("confidence:0.9", "names no branches by their cuts"),
+        ("confidence:0.9@layer3", "names no branches by their cuts"),
+        ("confidence:0.9@99999", "names no branches by their cuts"),
+        ("confidence:0.9@3/0.8@2", "met in order"),
+    ],
+)
+def test_a_rule_that_names_its_branches_otherwise_is_refused(text: str, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        parse_rule(text)
 
 
 def test_one_threshold_may_stand_for_all_branches() -> None:
@@ -52,6 +98,10 @@ def test_any_text_is_a_plan_or_a_plan_error(text: str) -> None:
         ("splt=3", "did you mean 'split'"),
         ("split=3, exit=confidence:0.5@", "names no branch"),
         ("split=3, exit=confidence:0.5@1/0.6", "names no branch"),
+        ("split=3, tail=confidence", "tail=confidence has no threshold; write tail=confidence:0.85"),
+        ("split=3, queue=few", "queue=few is no number of waiting requests"),
+        ("split=3, queue=-1", "queue=-1 is no number of waiting requests"),
+        ("split=3, mask=yes", "mask=yes is neither on nor off"),
     ],
 )
 def test_a_malformed_plan_is_refused_with_the_way_out(text: str, message: str) -> None:
@@ -82,6 +132,23 @@ def test_branches_are_met_in_order_each_once(cuts: tuple[int, int]) -> None:
 def test_a_branch_past_the_split_would_never_be_reached() -> None:
     with pytest.raises(PlanError, match=r"branch 3 is past split 2 and would never be reached; .* split at 3"):
         Plan(split=2, exit=ExitRule(policy="confidence", thresholds=((3, 0.5),)))
+
+
+def test_a_branch_of_the_tail_lies_past_the_split() -> None:
+    with pytest.raises(PlanError, match="branch 2 lies at or before split 2, where the device is asked"):
+        Plan(split=2, tail=ExitRule(policy="confidence", thresholds=((2, 0.5), (3, 0.5))))
+
+
+def test_a_queue_without_exits_at_the_edge_means_nothing() -> None:
+    with pytest.raises(PlanError, match="queue=8 says when the exits at the edge apply, and there are none"):
+        Plan(split=2, queue=8)
+    with pytest.raises(PlanError, match="queue=10001 is no number of waiting requests"):
+        Plan(split=2, tail=ExitRule(policy="confidence", thresholds=((3, 0.5),)), queue=10_001)
+
+
+def test_a_mask_without_an_exit_policy_means_nothing() -> None:
+    with pytest.raises(PlanError, match="mask=on sends what an exit policy has excluded"):
+        Plan(split=2, mask=True)
 
 
 def test_nothing_is_split_before_the_input() -> None:

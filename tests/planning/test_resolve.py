@@ -17,12 +17,17 @@ def test_branches_may_be_named_by_index_or_by_cut_name_in_any_order() -> None:
     assert (plan.split, plan.exit.thresholds) == (3, ((1, 0.7), (2, 0.4)))
 
 
+def test_one_threshold_in_the_tail_asks_every_branch_past_the_split() -> None:
+    plan = resolve("split=1, exit=confidence:0.8, tail=margin:0.5, queue=8", MANIFEST)
+    assert (plan.exit.asked, plan.tail.asked, plan.queue) == ((1,), (2,), 8)
+
+
 def test_split_end_sends_nothing_and_needs_no_codec() -> None:
     assert resolve("split=end", MANIFEST) == Plan(split=4, codec="none")
 
 
 def test_the_text_of_a_plan_reads_back() -> None:
-    plan = resolve("split=3, exit=confidence:0.85, codec=affine8+zstd", MANIFEST)
+    plan = resolve("split=1, exit=confidence:0.85, tail=margin:0.5@block2, queue=4, codec=affine8+zstd", MANIFEST)
     assert resolve(str(plan), MANIFEST) == plan
 
 
@@ -54,6 +59,11 @@ def test_without_branches_the_default_sends_the_input() -> None:
         ("split=2, codec=jpeg:90", "jpeg"),
         ("split=0, codec=affine8", "affine8"),
         ("split=end, codec=affine8", "sends nothing"),
+        ("split=2, tail=confidence:0.9", "no branch hangs past split 2, so tail=confidence could never fire"),
+        ("split=1, tail=confidence:0.9@3", "cannot ask branch 3 after split 1: .* has branches past it at 2"),
+        ("split=1, tail=confidence:0.9@1", "branch 1 lies at or before split 1"),
+        ("split=1, tail=confidenc:0.9", "did you mean 'confidence'"),
+        ("split=end, tail=confidence:0.9@2", "branch 2 lies at or before split 4"),
     ],
 )
 def test_a_plan_that_cannot_be_followed_is_refused_with_the_way_out(text: str, message: str) -> None:

@@ -6,6 +6,7 @@ from offramp.errors import PlanError, UnknownNameError
 from offramp.exits.catalog import open_policy
 from offramp.plan import NO_EXIT, ExitRule, ExitText, Plan, PlanText, parse_plan
 from offramp.records import NO_REVISION, Revision
+from offramp.tail import check_exits
 
 PREFERRED_CODECS = ("affine8+zstd", "jpeg:90", "raw+zstd")
 """What is taken, in this order, when a plan names no codec and the cut allows it."""
@@ -21,7 +22,10 @@ def resolve(text: str | PlanText, manifest: Manifest, revision: Revision = NO_RE
     split = manifest.find_cut(written.split)
     plan = Plan(
         split=split,
-        exit=_resolve_exit(written, split, manifest),
+        exit=_resolve_exit("exit", written.exits, split, manifest),
+        tail=_resolve_exit("tail", written.tails, split, manifest),
+        queue=written.queue,
+        mask=written.mask,
         codec=written.codec or _default_codec(split, manifest),
         revision=revision,
     )
@@ -40,9 +44,11 @@ def check(plan: Plan, manifest: Manifest) -> None:
             f"split {plan.split} is past the end: {manifest.name!r} has cuts 0 to {manifest.end}; "
             f"split={manifest.end} or split=end sends nothing"
         )
+    manifest.check_split(plan.split)
     for cut in plan.exit.asked:
         if manifest.branch_at(cut) is None:
             raise PlanError(f"there is no branch at cut {cut}; {manifest.name!r} has branches at {_branches(manifest)}")
+    check_exits(plan.tail, plan.split, manifest)
     try:
         open_policy(plan.exit)
         if plan.split < manifest.end:
@@ -59,25 +65,27 @@ def default_plan(manifest: Manifest) -> Plan:
     Without branches the input itself is sent: an untested split in the middle of a network rarely pays.
     """
     last = max((branch.cut for branch in manifest.branches), default=0)
-    return resolve(f"split={last}, exit=confidence:0.9" if last else "split=0", manifest)
+    return resolve(f"split={manifest.split_from(last)}, exit=confidence:0.9" if last else "split=0", manifest)
 
 
-def _resolve_exit(written: PlanText, split: int, manifest: Manifest) -> ExitRule:
+def _resolve_exit(field: str, parts: tuple[ExitText, ...], split: int, manifest: Manifest) -> ExitRule:
     rule: ExitRule | None = None
-    for part in reversed(written.exits):
-        thresholds = tuple(sorted(_thresholds(part, split, manifest)))
+    for part in reversed(parts):
+        thresholds = tuple(sorted(_thresholds(field, part, split, manifest)))
         rule = ExitRule(policy=part.policy, thresholds=thresholds, over=rule)
     return rule or NO_EXIT
 
 
-def _thresholds(written: ExitText, split: int, manifest: Manifest) -> list[tuple[int, float]]:
+def _thresholds(field: str, written: ExitText, split: int, manifest: Manifest) -> list[tuple[int, float]]:
     if written.threshold is None:
         return [(manifest.find_cut(name), threshold) for name, threshold in written.thresholds]
-    cuts = [branch.cut for branch in manifest.branches if branch.cut <= split]
+    ahead = field == "exit"
+    cuts = [branch.cut for branch in manifest.branches if (branch.cut <= split) is ahead]
     if not cuts:
         raise PlanError(
-            f"no branch hangs at or before split {split}, so exit={written.policy} could never fire; "
-            f"{manifest.name!r} has branches at {_branches(manifest)}; split later, or say exit=none"
+            f"no branch hangs {'at or before' if ahead else 'past'} split {split}, so {field}={written.policy} could "
+            f"never fire; {manifest.name!r} has branches at {_branches(manifest)}; "
+            f"split {'later' if ahead else 'earlier'}, or say {field}=none"
         )
     return [(cut, written.threshold) for cut in cuts]
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.bundle.manifest import Manifest, TensorSpec
-from offramp.errors import WireError
-from offramp.plan import Plan
+from offramp.errors import PayloadError, WireError
+from offramp.plan import NO_EXIT, ExitRule, Plan, parse_rule
 from offramp.records import NO_REVISION, Answer, EdgeTimings, Revision
 from offramp.units import Seconds
 from offramp.wire.v1 import inference_pb2 as pb
@@ -23,6 +23,7 @@ MAX_TENSORS = 64
 MAX_RANK = 8
 MAX_ELEMENTS = 1 << 28  # a gigabyte of float32, far past every payload that a message may carry
 MAX_NAME = 64  # characters of a codec or a dtype
+MAX_EXITS = 2048  # characters of exits: those of a hundred branches
 LOGITS = np.dtype("<f4")
 
 _MICRO = 1e-6
@@ -41,6 +42,10 @@ class Binding:
     """(shape without the batch dimension, dtype) of what the codec decodes to."""
     top_k: int = 0
     """0: all logits."""
+    tail: ExitRule = NO_EXIT
+    """Exits past the split."""
+    queue: int = 0
+    """Requests that have to wait for them to apply."""
     revision: Revision = NO_REVISION
 
 
@@ -52,6 +57,8 @@ def bind(plan: Plan, manifest: Manifest, *, top_k: int = 0) -> Binding:
         codec=plan.codec,
         tensors=shapes(manifest.cuts[plan.split].tensors),
         top_k=top_k,
+        tail=plan.tail,
+        queue=plan.queue,
         revision=plan.revision,
     )
 
@@ -70,6 +77,8 @@ def binding_to_proto(binding: Binding) -> pb.Binding:
         top_k=binding.top_k,
         epoch=binding.revision.epoch,
         counter=binding.revision.counter,
+        tail=str(binding.tail) if binding.tail.thresholds else "",
+        queue=binding.queue,
     )
 
 
@@ -78,6 +87,7 @@ def binding_from_proto(message: pb.Binding) -> Binding:
 
     Raises:
         WireError: A field is missing, or past what any bundle has.
+        PlanError: The exits past the split are none.
     """
     if len(message.model_digest) != DIGEST_BYTES:
         raise WireError(f"a model digest has {DIGEST_BYTES} bytes (sha256), this one has {len(message.model_digest)}")
@@ -87,12 +97,16 @@ def binding_from_proto(message: pb.Binding) -> Binding:
         raise WireError(f"{len(message.tensors)} tensors are declared; at most {MAX_TENSORS} may cross a split")
     for tensor in message.tensors:
         _check_tensor(tensor)
+    if len(message.tail) > MAX_EXITS:
+        raise WireError(f"the exits past a split have at most {MAX_EXITS} characters, these have {len(message.tail)}")
     return Binding(
         model_digest=message.model_digest.hex(),
         split=message.split,
         codec=message.codec,
         tensors=tuple((tuple(tensor.shape), tensor.dtype) for tensor in message.tensors),
         top_k=message.top_k,
+        tail=parse_rule(message.tail) if message.tail else NO_EXIT,
+        queue=message.queue,
         revision=Revision(message.epoch, message.counter),
     )
 
@@ -107,6 +121,8 @@ def answer_to_proto(identity: int, answer: Answer) -> pb.Answer:
         decode_us=_to_micros(timings.decode),
         compute_us=_to_micros(timings.compute),
         batch=timings.batch,
+        exit=answer.exit or 0,
+        label=answer.decided,
     )
 
 
@@ -130,7 +146,37 @@ def answer_from_proto(message: pb.Answer) -> Answer:
         compute=_from_micros(message.compute_us),
         batch=message.batch,
     )
-    return Answer(logits=logits, classes=classes, timings=timings)
+    return Answer(
+        logits=logits,
+        classes=classes,
+        timings=timings,
+        exit=message.exit or None,
+        decided=message.label if message.HasField("label") else None,
+    )
+
+
+def alive_to_proto(alive_K: NDArray[np.bool_]) -> bytes:
+    """Which classes are not excluded; of all of them, nothing need be said."""
+    return b"" if alive_K.all() else np.packbits(alive_K, bitorder="little").tobytes()
+
+
+def alive_from_proto(raw: bytes, classes: int) -> NDArray[np.bool_] | None:
+    """[K] the classes of which the edge answers one; None: of all.
+
+    Raises:
+        PayloadError: It is no bitmap of so many classes, or excludes them all.
+    """
+    if not raw:
+        return None
+    expected = -(-classes // 8)
+    if len(raw) != expected:
+        raise PayloadError(f"a bitmap of {classes} classes has {expected} bytes, this one has {len(raw)}")
+    bits = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little").view(np.bool_)
+    if bits[classes:].any():
+        raise PayloadError(f"the bitmap has bits past the last of {classes} classes; are both ends of one bundle?")
+    if not bits.any():
+        raise PayloadError(f"the bitmap excludes all {classes} classes; send none where every class is possible")
+    return bits[:classes]
 
 
 def budget_to_proto(budget: Seconds | None) -> int:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fofframp/wire/v1/inference.proto\x12\x0fofframp.wire.v1\"\x91\x01\n\x0b\x43lientFrame\x12%\n\x04\x62ind\x18\x01 \x01(\x0b\x32\x15.offramp.wire.v1.BindH\x00\x12+\n\x07request\x18\x02 \x01(\x0b\x32\x18.offramp.wire.v1.RequestH\x00\x12%\n\x04ping\x18\x03 \x01(\x0b\x32\x15.offramp.wire.v1.PingH\x00\x42\x07\n\x05\x66rame\"\x91\x01\n\x0bServerFrame\x12\'\n\x05\x62ound\x18\x01 \x01(\x0b\x32\x16.offramp.wire.v1.BoundH\x00\x12)\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x17.offramp.wire.v1.AnswerH\x00\x12%\n\x04pong\x18\x03 \x01(\x0b\x32\x15.offramp.wire.v1.PongH\x00\x42\x07\n\x05\x66rame\"\x96\x01\n\x07\x42inding\x12\x14\n\x0cmodel_digest\x18\x01 \x01(\x0c\x12\r\n\x05split\x18\x02 \x01(\r\x12\r\n\x05\x63odec\x18\x03 \x01(\t\x12(\n\x07tensors\x18\x04 \x03(\x0b\x32\x17.offramp.wire.v1.Tensor\x12\r\n\x05top_k\x18\x05 \x01(\r\x12\r\n\x05\x65poch\x18\x06 \x01(\r\x12\x0f\n\x07\x63ounter\x18\x07 \x01(\r\"&\n\x06Tensor\x12\r\n\x05shape\x18\x01 \x03(\r\x12\r\n\x05\x64type\x18\x02 \x01(\t\">\n\x04\x42ind\x12\x0b\n\x03ref\x18\x01 \x01(\r\x12)\n\x07\x62inding\x18\x02 \x01(\x0b\x32\x18.offramp.wire.v1.Binding\";\n\x05\x42ound\x12\x0b\n\x03ref\x18\x01 \x01(\r\x12%\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x16.offramp.wire.v1.Error\"F\n\x07Request\x12\x0b\n\x03ref\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\x04\x12\x11\n\tbudget_us\x18\x03 \x01(\r\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\"\xa4\x01\n\x06\x41nswer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0e\n\x06logits\x18\x02 \x01(\x0c\x12\x0f\n\x07\x63lasses\x18\x03 \x03(\r\x12\x10\n\x08queue_us\x18\x04 \x01(\r\x12\x11\n\tdecode_us\x18\x05 \x01(\r\x12\x12\n\ncompute_us\x18\x06 \x01(\r\x12\r\n\x05\x62\x61tch\x18\x07 \x01(\r\x12%\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x16.offramp.wire.v1.Error\"#\n\x04Ping\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07padding\x18\x02 \x01(\x0c\"\x12\n\x04Pong\x12\n\n\x02id\x18\x01 \x01(\x04\"&\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\r\x12\x0f\n\x07message\x18\x02 \x01(\t\"]\n\x0cInferRequest\x12)\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x18.offramp.wire.v1.Binding\x12\x11\n\tbudget_us\x18\x02 \x01(\r\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\"\x11\n\x0f\x44\x65scribeRequest\"9\n\rDescribeReply\x12(\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x17.offramp.wire.v1.Served\":\n\x06Served\x12\x14\n\x0cmodel_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04\x63uts\x18\x03 \x03(\t2\xe4\x01\n\tInference\x12H\n\x06Stream\x12\x1c.offramp.wire.v1.ClientFrame\x1a\x1c.offramp.wire.v1.ServerFrame(\x01\x30\x01\x12?\n\x05Infer\x12\x1d.offramp.wire.v1.InferRequest\x1a\x17.offramp.wire.v1.Answer\x12L\n\x08\x44\x65scribe\x12 .offramp.wire.v1.DescribeRequest\x1a\x1e.offramp.wire.v1.DescribeReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fofframp/wire/v1/inference.proto\x12\x0fofframp.wire.v1\"\x91\x01\n\x0b\x43lientFrame\x12%\n\x04\x62ind\x18\x01 \x01(\x0b\x32\x15.offramp.wire.v1.BindH\x00\x12+\n\x07request\x18\x02 \x01(\x0b\x32\x18.offramp.wire.v1.RequestH\x00\x12%\n\x04ping\x18\x03 \x01(\x0b\x32\x15.offramp.wire.v1.PingH\x00\x42\x07\n\x05\x66rame\"\x91\x01\n\x0bServerFrame\x12\'\n\x05\x62ound\x18\x01 \x01(\x0b\x32\x16.offramp.wire.v1.BoundH\x00\x12)\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x17.offramp.wire.v1.AnswerH\x00\x12%\n\x04pong\x18\x03 \x01(\x0b\x32\x15.offramp.wire.v1.PongH\x00\x42\x07\n\x05\x66rame\"\xb3\x01\n\x07\x42inding\x12\x14\n\x0cmodel_digest\x18\x01 \x01(\x0c\x12\r\n\x05split\x18\x02 \x01(\r\x12\r\n\x05\x63odec\x18\x03 \x01(\t\x12(\n\x07tensors\x18\x04 \x03(\x0b\x32\x17.offramp.wire.v1.Tensor\x12\r\n\x05top_k\x18\x05 \x01(\r\x12\r\n\x05\x65poch\x18\x06 \x01(\r\x12\x0f\n\x07\x63ounter\x18\x07 \x01(\r\x12\x0c\n\x04tail\x18\x08 \x01(\t\x12\r\n\x05queue\x18\t \x01(\r\"&\n\x06Tensor\x12\r\n\x05shape\x18\x01 \x03(\r\x12\r\n\x05\x64type\x18\x02 \x01(\t\">\n\x04\x42ind\x12\x0b\n\x03ref\x18\x01 \x01(\r\x12)\n\x07\x62inding\x18\x02 \x01(\x0b\x32\x18.offramp.wire.v1.Binding\";\n\x05\x42ound\x12\x0b\n\x03ref\x18\x01 \x01(\r\x12%\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x16.offramp.wire.v1.Error\"U\n\x07Request\x12\x0b\n\x03ref\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\x04\x12\x11\n\tbudget_us\x18\x03 \x01(\r\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\x12\r\n\x05\x61live\x18\x05 \x01(\x0c\"\xd0\x01\n\x06\x41nswer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0e\n\x06logits\x18\x02 \x01(\x0c\x12\x0f\n\x07\x63lasses\x18\x03 \x03(\r\x12\x10\n\x08queue_us\x18\x04 \x01(\r\x12\x11\n\tdecode_us\x18\x05 \x01(\r\x12\x12\n\ncompute_us\x18\x06 \x01(\r\x12\r\n\x05\x62\x61tch\x18\x07 \x01(\r\x12%\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x16.offramp.wire.v1.Error\x12\x0c\n\x04\x65xit\x18\t \x01(\r\x12\x12\n\x05label\x18\n \x01(\rH\x00\x88\x01\x01\x42\x08\n\x06_label\"#\n\x04Ping\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07padding\x18\x02 \x01(\x0c\"\x12\n\x04Pong\x12\n\n\x02id\x18\x01 \x01(\x04\"&\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\r\x12\x0f\n\x07message\x18\x02 \x01(\t\"l\n\x0cInferRequest\x12)\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x18.offramp.wire.v1.Binding\x12\x11\n\tbudget_us\x18\x02 \x01(\r\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\r\n\x05\x61live\x18\x04 \x01(\x0c\"\x11\n\x0f\x44\x65scribeRequest\"9\n\rDescribeReply\x12(\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x17.offramp.wire.v1.Served\":\n\x06Served\x12\x14\n\x0cmodel_digest\x18\x01 \x01(\x0c\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04\x63uts\x18\x03 \x03(\t2\xe4\x01\n\tInference\x12H\n\x06Stream\x12\x1c.offramp.wire.v1.ClientFrame\x1a\x1c.offramp.wire.v1.ServerFrame(\x01\x30\x01\x12?\n\x05Infer\x12\x1d.offramp.wire.v1.InferRequest\x1a\x17.offramp.wire.v1.Answer\x12L\n\x08\x44\x65scribe\x12 .offramp.wire.v1.DescribeRequest\x1a\x1e.offramp.wire.v1.DescribeReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,31 +36,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVERFRAME']._serialized_start=201
   _globals['_SERVERFRAME']._serialized_end=346
   _globals['_BINDING']._serialized_start=349
-  _globals['_BINDING']._serialized_end=499
-  _globals['_TENSOR']._serialized_start=501
-  _globals['_TENSOR']._serialized_end=539
-  _globals['_BIND']._serialized_start=541
-  _globals['_BIND']._serialized_end=603
-  _globals['_BOUND']._serialized_start=605
-  _globals['_BOUND']._serialized_end=664
-  _globals['_REQUEST']._serialized_start=666
-  _globals['_REQUEST']._serialized_end=736
-  _globals['_ANSWER']._serialized_start=739
-  _globals['_ANSWER']._serialized_end=903
-  _globals['_PING']._serialized_start=905
-  _globals['_PING']._serialized_end=940
-  _globals['_PONG']._serialized_start=942
-  _globals['_PONG']._serialized_end=960
-  _globals['_ERROR']._serialized_start=962
-  _globals['_ERROR']._serialized_end=1000
-  _globals['_INFERREQUEST']._serialized_start=1002
-  _globals['_INFERREQUEST']._serialized_end=1095
-  _globals['_DESCRIBEREQUEST']._serialized_start=1097
-  _globals['_DESCRIBEREQUEST']._serialized_end=1114
-  _globals['_DESCRIBEREPLY']._serialized_start=1116
-  _globals['_DESCRIBEREPLY']._serialized_end=1173
-  _globals['_SERVED']._serialized_start=1175
-  _globals['_SERVED']._serialized_end=1233
-  _globals['_INFERENCE']._serialized_start=1236
-  _globals['_INFERENCE']._serialized_end=1464
+  _globals['_BINDING']._serialized_end=528
+  _globals['_TENSOR']._serialized_start=530
+  _globals['_TENSOR']._serialized_end=568
+  _globals['_BIND']._serialized_start=570
+  _globals['_BIND']._serialized_end=632
+  _globals['_BOUND']._serialized_start=634
+  _globals['_BOUND']._serialized_end=693
+  _globals['_REQUEST']._serialized_start=695
+  _globals['_REQUEST']._serialized_end=780
+  _globals['_ANSWER']._serialized_start=783
+  _globals['_ANSWER']._serialized_end=991
+  _globals['_PING']._serialized_start=993
+  _globals['_PING']._serialized_end=1028
+  _globals['_PONG']._serialized_start=1030
+  _globals['_PONG']._serialized_end=1048
+  _globals['_ERROR']._serialized_start=1050
+  _globals['_ERROR']._serialized_end=1088
+  _globals['_INFERREQUEST']._serialized_start=1090
+  _globals['_INFERREQUEST']._serialized_end=1198
+  _globals['_DESCRIBEREQUEST']._serialized_start=1200
+  _globals['_DESCRIBEREQUEST']._serialized_end=1217
+  _globals['_DESCRIBEREPLY']._serialized_start=1219
+  _globals['_DESCRIBEREPLY']._serialized_end=1276
+  _globals['_SERVED']._serialized_start=1278
+  _globals['_SERVED']._serialized_end=1336
+  _globals['_INFERENCE']._serialized_start=1339
+  _globals['_INFERENCE']._serialized_end=1567
 # @@protoc_insertion_point(module_scope)

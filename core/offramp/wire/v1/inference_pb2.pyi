@@ -27,7 +27,7 @@ class ServerFrame(_message.Message):
     def __init__(self, bound: _Optional[_Union[Bound, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ...) -> None: ...
 
 class Binding(_message.Message):
-    __slots__ = ("model_digest", "split", "codec", "tensors", "top_k", "epoch", "counter")
+    __slots__ = ("model_digest", "split", "codec", "tensors", "top_k", "epoch", "counter", "tail", "queue")
     MODEL_DIGEST_FIELD_NUMBER: _ClassVar[int]
     SPLIT_FIELD_NUMBER: _ClassVar[int]
     CODEC_FIELD_NUMBER: _ClassVar[int]
@@ -35,6 +35,8 @@ class Binding(_message.Message):
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     COUNTER_FIELD_NUMBER: _ClassVar[int]
+    TAIL_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
     model_digest: bytes
     split: int
     codec: str
@@ -42,7 +44,9 @@ class Binding(_message.Message):
     top_k: int
     epoch: int
     counter: int
-    def __init__(self, model_digest: _Optional[bytes] = ..., split: _Optional[int] = ..., codec: _Optional[str] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., top_k: _Optional[int] = ..., epoch: _Optional[int] = ..., counter: _Optional[int] = ...) -> None: ...
+    tail: str
+    queue: int
+    def __init__(self, model_digest: _Optional[bytes] = ..., split: _Optional[int] = ..., codec: _Optional[str] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., top_k: _Optional[int] = ..., epoch: _Optional[int] = ..., counter: _Optional[int] = ..., tail: _Optional[str] = ..., queue: _Optional[int] = ...) -> None: ...
 
 class Tensor(_message.Message):
     __slots__ = ("shape", "dtype")
@@ -69,19 +73,21 @@ class Bound(_message.Message):
     def __init__(self, ref: _Optional[int] = ..., error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
 
 class Request(_message.Message):
-    __slots__ = ("ref", "id", "budget_us", "payload")
+    __slots__ = ("ref", "id", "budget_us", "payload", "alive")
     REF_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     BUDGET_US_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    ALIVE_FIELD_NUMBER: _ClassVar[int]
     ref: int
     id: int
     budget_us: int
     payload: bytes
-    def __init__(self, ref: _Optional[int] = ..., id: _Optional[int] = ..., budget_us: _Optional[int] = ..., payload: _Optional[bytes] = ...) -> None: ...
+    alive: bytes
+    def __init__(self, ref: _Optional[int] = ..., id: _Optional[int] = ..., budget_us: _Optional[int] = ..., payload: _Optional[bytes] = ..., alive: _Optional[bytes] = ...) -> None: ...
 
 class Answer(_message.Message):
-    __slots__ = ("id", "logits", "classes", "queue_us", "decode_us", "compute_us", "batch", "error")
+    __slots__ = ("id", "logits", "classes", "queue_us", "decode_us", "compute_us", "batch", "error", "exit", "label")
     ID_FIELD_NUMBER: _ClassVar[int]
     LOGITS_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +96,8 @@ class Answer(_message.Message):
     COMPUTE_US_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    EXIT_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
     id: int
     logits: bytes
     classes: _containers.RepeatedScalarFieldContainer[int]
@@ -98,7 +106,9 @@ class Answer(_message.Message):
     compute_us: int
     batch: int
     error: Error
-    def __init__(self, id: _Optional[int] = ..., logits: _Optional[bytes] = ..., classes: _Optional[_Iterable[int]] = ..., queue_us: _Optional[int] = ..., decode_us: _Optional[int] = ..., compute_us: _Optional[int] = ..., batch: _Optional[int] = ..., error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
+    exit: int
+    label: int
+    def __init__(self, id: _Optional[int] = ..., logits: _Optional[bytes] = ..., classes: _Optional[_Iterable[int]] = ..., queue_us: _Optional[int] = ..., decode_us: _Optional[int] = ..., compute_us: _Optional[int] = ..., batch: _Optional[int] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., exit: _Optional[int] = ..., label: _Optional[int] = ...) -> None: ...
 
 class Ping(_message.Message):
     __slots__ = ("id", "padding")
@@ -123,14 +133,16 @@ class Error(_message.Message):
     def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
 
 class InferRequest(_message.Message):
-    __slots__ = ("binding", "budget_us", "payload")
+    __slots__ = ("binding", "budget_us", "payload", "alive")
     BINDING_FIELD_NUMBER: _ClassVar[int]
     BUDGET_US_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    ALIVE_FIELD_NUMBER: _ClassVar[int]
     binding: Binding
     budget_us: int
     payload: bytes
-    def __init__(self, binding: _Optional[_Union[Binding, _Mapping]] = ..., budget_us: _Optional[int] = ..., payload: _Optional[bytes] = ...) -> None: ...
+    alive: bytes
+    def __init__(self, binding: _Optional[_Union[Binding, _Mapping]] = ..., budget_us: _Optional[int] = ..., payload: _Optional[bytes] = ..., alive: _Optional[bytes] = ...) -> None: ...
 
 class DescribeRequest(_message.Message):
     __slots__ = ()

@@ -8,7 +8,7 @@ Where both would let a sample leave, the first one's label counts: of a temporal
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.exits.policy import BranchOutputs, Decision, ExitPolicy, State
+from offramp.exits.policy import NO_STATE, BranchOutputs, Decision, ExitPolicy, State
 
 
 class Over:
@@ -28,16 +28,17 @@ class Over:
     def settle(self, state: State, label_N: NDArray[np.int64]) -> State:
         before_first, before_second = self._apart(state)
         first, second = self._first.settle(before_first, label_N), self._second.settle(before_second, label_N)
-        return self._joined(len(label_N), first, second) if first or second else ()
+        return self._joined(len(label_N), first, second) if first or second else NO_STATE
 
     def _apart(self, state: State) -> tuple[State, State]:
         if not state:
-            return (), ()
-        arrays = int(state[0][0]) if len(state[0]) else 0
-        return state[1 : 1 + arrays], state[1 + arrays :]
+            return NO_STATE, NO_STATE
+        border = 1 + state[0].shape[1]
+        return state[1:border], state[border:]
 
     def _joined(self, count: int, first: State, second: State) -> State:
-        return (np.full(count, len(first)), *first, *second)
+        # The width of an array without meaning says how many arrays are the first one's: rows may be taken, or none.
+        return (np.empty((count, len(first)), np.uint8), *first, *second)
 
 
 def _either(one: Decision, other: Decision, outputs: BranchOutputs) -> Decision:

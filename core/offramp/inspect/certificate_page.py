@@ -36,11 +36,8 @@ def certificate_pairs(certificate: Certificate, manifest: Manifest) -> list[tupl
 
 def certificate_record(certificate: Certificate) -> dict[str, Any]:
     """For programs; shares in [0, 1]."""
-    return to_json(certificate) | {
-        "promise": certificate.promise,
-        "leave": certificate.leave,
-        "plan": certificate.plan,
-    }
+    record: dict[str, Any] = to_json(certificate)
+    return record | {"promise": certificate.promise, "leave": certificate.leave, "plan": certificate.plan}
 
 
 def _gained(one: Certificate, manifest: Manifest) -> str:

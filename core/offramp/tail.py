@@ -29,7 +29,7 @@ from offramp.errors import PlanError, UnknownNameError
 from offramp.exits.catalog import open_policy
 from offramp.exits.policy import NO_STATE, BranchOutputs, ExitPolicy, rows_of
 from offramp.plan import NO_EXIT, ExitRule
-from offramp.records import Feature
+from offramp.records import Answer, EdgeTimings, Feature
 from offramp.runtime.runtime import Runtime, Segment
 from offramp.units import Bytes
 
@@ -37,6 +37,8 @@ MAX_CODECS = 256
 """Opened codecs that are kept; a peer chooses names from a closed catalogue, but there are a hundred JPEG qualities."""
 MAX_RULES = 256
 """Opened exit policies that are kept."""
+OUT = np.float32(-np.inf)
+"""The logit of a class that the device has excluded."""
 
 
 class Heard(NamedTuple):
@@ -131,6 +133,30 @@ class Tail:
 
     def _open_codec(self, split: int, codec: str) -> Codec:
         return open_codec(codec, self.manifest, split)
+
+
+def answer_of(
+    logits_K: NDArray[np.float32],
+    timings: EdgeTimings,
+    *,
+    alive_K: NDArray[np.bool_] | None = None,
+    cut: int | None = None,
+    label: int | None = None,
+) -> Answer:
+    """The answer to a sample about which a branch, or the end of the network, says `logits_K`.
+
+    Args:
+        logits_K: Raw.
+        timings: Of its request.
+        alive_K: The classes that the device has not excluded; one of them is the answer. None: all.
+        cut: Of the branch; None: it went to the end.
+        label: What the exit policy says; None: the largest logit.
+    """
+    if alive_K is not None:
+        logits_K = np.where(alive_K, logits_K, OUT)
+        if label is not None and not alive_K[label]:
+            label = None
+    return Answer(logits=logits_K, timings=timings, exit=cut, decided=label)
 
 
 def check_exits(exits: ExitRule, split: int, manifest: Manifest) -> None:

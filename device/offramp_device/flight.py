@@ -37,6 +37,8 @@ class Flight:
     """Of the exit policy: what it knew of the stream, and saw of this sample."""
     feature: Feature = ()
     payload: bytes = b""
+    alive: bytes = b""
+    """Which classes are not excluded, for the edge; empty: all, or the plan does not send it."""
     head: Seconds = Seconds(0.0)
     """Seconds in stages and branches; `encode` and `away` likewise."""
     encode: Seconds = Seconds(0.0)

@@ -19,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.clock import Clock
+from offramp.exits.exclusion import alive_of
 from offramp.exits.policy import UNKNOWN, BranchOutputs
 from offramp.records import Answer, Answered, EdgeTimings, Feature, Result, Sample, Timings
 from offramp.units import Bytes, Seconds, format_seconds
+from offramp.wire.convert import alive_to_proto
 from offramp_device.flight import Flight, Said, Waiting
 from offramp_device.route import Route, choose_detour
 from offramp_device.streams import Streams
@@ -51,7 +53,7 @@ class Watched(Protocol):
         ...
 
     def answered(self, flight: Flight, label: int) -> None:
-        """The whole network says this about it."""
+        """The edge says this about it: the whole network, or a deep branch that was sure."""
         ...
 
 
@@ -129,6 +131,9 @@ class Pipeline:
             return self.degrade(flight, reason)
         assert route.codec is not None  # a route without one ends at n, where its last leg has answered
         flight.payload = route.codec.encode(feature)
+        if route.plan.mask:
+            alive_NK = alive_of(flight.state)
+            flight.alive = b"" if alive_NK is None else alive_to_proto(alive_NK[0])
         flight.encode = Seconds(self._clock.now() - now)
         if timed is not None:
             timed.note(route.encoding, flight.encode)
@@ -159,7 +164,12 @@ class Pipeline:
             return self.degrade(
                 flight, f"the edge answered with {len(logits_K)} logits instead of {flight.route.classes}"
             )
-        label = int(logits_K.argmax())
+        if answer.exit is not None and answer.exit not in flight.route.plan.tail.asked:
+            return self.degrade(flight, f"the edge answered at branch {answer.exit}, which the plan does not ask there")
+        cut = manifest.end if answer.exit is None else answer.exit
+        label = answer.label
+        if not 0 <= label < len(logits_K):
+            return self.degrade(flight, f"the edge answered with class {label} of {len(logits_K)}")
         if self._watched is not None:
             self._watched.answered(flight, label)
         return self._result(
@@ -167,8 +177,8 @@ class Pipeline:
             Answered.EDGE,
             now,
             label=label,
-            confidence=_confidence(logits_K, label, manifest.final_temperature),
-            cut=manifest.end,
+            confidence=_confidence(logits_K, label, manifest.temperature_at(cut)),
+            cut=cut,
             logits_K=logits_K,
             edge=answer.timings,
         )
@@ -289,7 +299,7 @@ class Pipeline:
                 fallback=fallback,
                 edge=edge,
             ),
-            payload_bytes=Bytes(len(flight.payload)) if sent else Bytes(0),
+            payload_bytes=Bytes(len(flight.payload) + len(flight.alive)) if sent else Bytes(0),
             wire_bytes=flight.wire_bytes,
             reason=reason,
             logits=logits_K if self._keep_logits else None,

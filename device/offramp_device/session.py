@@ -133,7 +133,7 @@ class EdgeSession:
         return self._bindings.unready(route)
 
     def send(self, flight: Flight, deliver: Deliver) -> str:
-        nbytes = request_wire_bytes(len(flight.payload))
+        nbytes = request_wire_bytes(len(flight.payload) + len(flight.alive))
         with self._lock:
             ref = None if self._closing or self._stream is None else self._bindings.reference(flight.route)
             if ref is None:
@@ -293,7 +293,7 @@ class EdgeSession:
             with self._lock:
                 self._ledger.withdraw(number)
             return None
-        frame = request_frame(ref, number, Seconds(flight.due - self._clock.now()), flight.payload)
+        frame = request_frame(ref, number, Seconds(flight.due - self._clock.now()), flight.payload, flight.alive)
         flight.wire_bytes = wire_bytes(len(frame))
         return frame
 

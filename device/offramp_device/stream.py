@@ -122,11 +122,13 @@ def bind_frame(ref: int, binding: Binding) -> bytes:
     return pb.ClientFrame(bind=pb.Bind(ref=ref, binding=binding_to_proto(binding))).SerializeToString()
 
 
-def request_frame(ref: int, number: int, budget: Seconds, payload: bytes) -> bytes:
+def request_frame(ref: int, number: int, budget: Seconds, payload: bytes, alive: bytes = b"") -> bytes:
     # Filled in place: a nested message that is passed to a constructor is copied, payload and all.
     frame = pb.ClientFrame()
     request = frame.request
     request.ref, request.id, request.budget_us, request.payload = ref, number, budget_to_proto(budget), payload
+    if alive:
+        request.alive = alive
     return frame.SerializeToString()
 
 

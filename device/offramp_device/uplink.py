@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 from offramp.bundle.store import Bundle
 from offramp.clock import Clock, SystemClock
 from offramp.errors import OfframpError
+from offramp.plan import NO_EXIT
 from offramp.records import Answer, EdgeTimings
 from offramp.runtime.runtime import Runtime
-from offramp.tail import Tail
+from offramp.tail import Tail, answer_of
 from offramp.units import Seconds
+from offramp.wire.convert import alive_from_proto
 
 if TYPE_CHECKING:
     from offramp_device.flight import Flight
@@ -58,7 +60,7 @@ class LoopbackUplink:
 
     def prepare(self, route: "Route", patience: Seconds) -> None:  # noqa: ARG002 - it never has to wait
         if not route.ends:
-            self._tail.open(route.plan.split, route.plan.codec)
+            self._tail.open(route.plan.split, route.plan.codec, route.plan.tail)
 
     def unready(self, route: "Route") -> str:  # noqa: ARG002 - it always is
         return ""
@@ -75,12 +77,19 @@ class LoopbackUplink:
         begun = self._clock.now()
         try:
             feature = tail.decode(plan.split, plan.codec, flight.payload)
+            alive_K = alive_from_proto(flight.alive, flight.route.classes)
             decoded = self._clock.now()
-            logits_NK = tail.run(plan.split, [feature])
+            heard = next(tail.leave(plan.split, [feature], plan.tail if plan.queue <= 1 else NO_EXIT))
         except OfframpError as error:
             return str(error)
         timings = EdgeTimings(decode=Seconds(decoded - begun), compute=Seconds(self._clock.now() - decoded), batch=1)
-        return Answer(logits=logits_NK[0], timings=timings)
+        return answer_of(
+            heard.logits_RK[0],
+            timings,
+            alive_K=alive_K,
+            cut=None if heard.cut == tail.manifest.end else heard.cut,
+            label=None if heard.label_R is None else int(heard.label_R[0]),
+        )
 
 
 class LostUplink:

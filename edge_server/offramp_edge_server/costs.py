@@ -7,6 +7,8 @@ from offramp.units import Seconds
 _RISE = 0.1
 """Share of a slower time that is believed at once. A faster one is believed whole: it was possible."""
 _DOUBT = 0.9
+_MAX_GROUPS = 1024
+"""Past that the one that was met first is forgotten: peers choose the exits of their tails."""
 
 
 class Costs:
@@ -17,6 +19,8 @@ class Costs:
 
     def observe(self, group: Hashable, size: int, duration: Seconds) -> None:
         known = self._seconds.setdefault(group, {})
+        if len(self._seconds) > _MAX_GROUPS:
+            del self._seconds[next(iter(self._seconds))]
         old = known.get(size)
         known[size] = duration if old is None or duration < old else old + _RISE * (duration - old)
 

@@ -107,7 +107,8 @@ class Load:
         for route, (count, compute, decode) in self._sums.items():
             paces = self._paces.setdefault(route.group.digest, {})
             weight = 1 - (1 - _WEIGHT) ** count
-            _note(paces, route.pace, compute / count, weight)
+            if route.pace:
+                _note(paces, route.pace, compute / count, weight)
             _note(paces, f"decode {route.group.split}:{route.codec}", decode / count, weight)
         self._sums.clear()
 

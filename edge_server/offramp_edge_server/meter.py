@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from offramp.errors import MissingExtraError
-from offramp.records import EdgeTimings
+from offramp.records import Answer
 from offramp.telemetry import EdgeReport
 
 # Model calls last from 100 µs (the end of a tiny network) to seconds (a big one on a small edge).
@@ -20,7 +20,7 @@ class Tally(Protocol):
 
     def requested(self, nbytes: int) -> None: ...
 
-    def answered(self, nbytes: int, timings: EdgeTimings) -> None: ...
+    def answered(self, nbytes: int, answer: Answer) -> None: ...
 
     def computed(self, batch: int) -> None: ...
 
@@ -49,7 +49,7 @@ class SilentMeter:
 class _SilentTally:
     def requested(self, nbytes: int) -> None: ...
 
-    def answered(self, nbytes: int, timings: EdgeTimings) -> None: ...
+    def answered(self, nbytes: int, answer: Answer) -> None: ...
 
     def computed(self, batch: int) -> None: ...
 
@@ -71,6 +71,7 @@ class PrometheusMeter:
         where: dict[str, Any] = {"labelnames": ("bundle", "split"), "registry": self.registry}
         self._requests = prometheus.Counter("offramp_edge_requests", "Requests taken into the queue", **where)
         self._answers = prometheus.Counter("offramp_edge_answers", "Requests answered", **where)
+        self._early = prometheus.Counter("offramp_edge_early_answers", "Requests that left at a branch", **where)
         self._received = prometheus.Counter("offramp_edge_received_bytes", "Serialised requests taken", **where)
         self._sent = prometheus.Counter("offramp_edge_sent_bytes", "Serialised answers", **where)
         self._batches = prometheus.Histogram(
@@ -122,6 +123,7 @@ class _PrometheusTally:
     def __init__(self, meter: PrometheusMeter, *labels: str) -> None:
         self._requests = meter._requests.labels(*labels)
         self._answers = meter._answers.labels(*labels)
+        self._early = meter._early.labels(*labels)
         self._received = meter._received.labels(*labels)
         self._sent = meter._sent.labels(*labels)
         self._batches = meter._batches.labels(*labels)
@@ -133,8 +135,11 @@ class _PrometheusTally:
         self._requests.inc()
         self._received.inc(nbytes)
 
-    def answered(self, nbytes: int, timings: EdgeTimings) -> None:
+    def answered(self, nbytes: int, answer: Answer) -> None:
+        timings = answer.timings
         self._answers.inc()
+        if answer.exit is not None:
+            self._early.inc()
         self._sent.inc(nbytes)
         self._queue.observe(timings.queue)
         self._decode.observe(timings.decode)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from offramp.errors import PlanError, UnknownBundleError
 from offramp.measure.profile import segment_name
+from offramp.plan import NO_EXIT, ExitRule
 from offramp.tail import Tail
 from offramp.units import Bytes
 from offramp.wire.convert import Binding, shapes
@@ -22,6 +23,8 @@ class Group(NamedTuple):
 
     digest: str
     split: int
+    exits: str = ""
+    """Those past the split, and when they apply; empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,12 +34,21 @@ class Route:
     tail: Tail
     group: Group
     pace: str
-    """What reports call its tail: `3-8`."""
+    """What reports call its tail: `3-8`; empty where it is not always the same: some leave it."""
     codec: str
     max_payload: Bytes
     """A longer payload is refused before it is queued."""
     top_k: int
     tally: Tally
+    classes: int
+    exits: ExitRule = NO_EXIT
+    """Past the split."""
+    queue: int = 0
+    """They apply while so many requests wait, the ones being run included."""
+
+    def lets_leave(self, waiting: int) -> bool:
+        """Whether exits apply while so many requests wait."""
+        return bool(self.exits.thresholds) and waiting >= self.queue
 
 
 class Router:
@@ -55,27 +67,33 @@ class Router:
 
         Raises:
             UnknownBundleError: No bundle of this digest is served here.
-            PlanError: The bundle has no such split, or its tensors there are others.
+            PlanError: The bundle has no such split, or its tensors there are others, or no such exits past it.
             UnknownNameError: There is no such codec, or it does not apply there.
         """
         tail = self._tail(binding)
-        group = Group(binding.model_digest, binding.split)
+        exits = f"{binding.tail} from {binding.queue}" if binding.tail.thresholds else ""
+        group = Group(binding.model_digest, binding.split, exits)
         if (group, binding.codec) not in self._opened:
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._opener, tail.open, binding.split, binding.codec)
+            await loop.run_in_executor(self._opener, tail.open, binding.split, binding.codec, binding.tail)
             if len(self._opened) >= _MAX_OPENED:
                 self._opened.clear()
             self._opened.add((group, binding.codec))
-        if group not in self._tallies:
-            self._tallies[group] = self._meter.tally(tail.manifest.name, binding.split)
+        counted = Group(binding.model_digest, binding.split)
+        if counted not in self._tallies:
+            self._tallies[counted] = self._meter.tally(tail.manifest.name, binding.split)
+        manifest = tail.manifest
         return Route(
             tail=tail,
             group=group,
-            pace=segment_name(binding.split, tail.manifest.end, branch=False),
+            pace="" if exits else segment_name(binding.split, manifest.end, branch=False),
             codec=binding.codec,
             max_payload=tail.max_payload(binding.split, binding.codec),
             top_k=binding.top_k,
-            tally=self._tallies[group],
+            tally=self._tallies[counted],
+            classes=manifest.cuts[-1].tensors[0].elements,
+            exits=binding.tail,
+            queue=binding.queue,
         )
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """Runs the tails: what is queued when the model becomes idle is the next batch.
 
     submit ─► Batcher ─► decode ─► tail.run ─► done(Answer or error)
+                │            │         └ who leaves at a branch is done at once, the others go on
                 │            └ ahead of time, in a thread of its own, while the model is busy
                 └ late: refused before any work starts
 
@@ -13,9 +14,9 @@ but their requests.
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,9 @@ from numpy.typing import NDArray
 from offramp.clock import Clock
 from offramp.errors import DeadlineError, LinkError, PayloadError
 from offramp.records import Answer, EdgeTimings, Feature
+from offramp.tail import Heard, answer_of
 from offramp.units import Bytes, Seconds, format_seconds
+from offramp.wire.convert import alive_from_proto
 from offramp_edge_server.batcher import Batcher, Job
 from offramp_edge_server.costs import Costs
 from offramp_edge_server.load import Load
@@ -46,11 +49,20 @@ class _Request:
     payload: bytes
     arrived: Seconds
     done: Done
+    alive_K: NDArray[np.bool_] | None = None
+    """The classes of which it is to be answered one; None: all."""
     ahead: "Future[None] | None" = None
     """The decoding, when it was begun while the model was busy."""
     feature: Feature | None = None
     error: Exception | None = None
     decode: Seconds = Seconds(0.0)
+    answer: Answer | None = None
+    left: bool = False
+    """It had its answer before its batch ended."""
+
+
+Leave = Callable[[list[_Request]], None]
+"""Takes those of a batch who have their answer before the others."""
 
 
 class _Worked(NamedTuple):
@@ -60,6 +72,8 @@ class _Worked(NamedTuple):
     size: int
     """Requests that reached the model."""
     duration: Seconds
+    whole: bool = True
+    """Some of them went to the end of the network."""
 
 
 class Runner:
@@ -99,7 +113,7 @@ class Runner:
         self._schedule()
 
     def at_once(
-        self, route: Route, payload: bytes, budget: Seconds | None, arrived: Seconds
+        self, route: Route, payload: bytes, budget: Seconds | None, arrived: Seconds, alive: bytes = b""
     ) -> Answer | Exception | None:
         """The outcome of a request for which nothing is to be waited, or None: it has to be submitted.
 
@@ -112,17 +126,28 @@ class Runner:
         if not self._is_short(route.group, 1) or (budget is not None and self._costs.estimate(route.group, 1) > budget):
             return None
         batch = [_Request(route=route, payload=payload, arrived=arrived, done=_nobody)]
+        try:
+            batch[0].alive_K = alive_from_proto(alive, route.classes)
+        except PayloadError as error:
+            return error
         self.load.arrived()
         self.load.began(self._clock.now())
-        return self._learn(batch, self._work(batch))[0]
+        return self._learn(batch, self._work(batch, 1))[0]
 
     def submit(
-        self, route: Route, payload: bytes, budget: Seconds | None, arrived: Seconds, done: Done, owner: object
+        self,
+        route: Route,
+        payload: bytes,
+        budget: Seconds | None,
+        arrived: Seconds,
+        done: Done,
+        owner: object,
+        alive: bytes = b"",
     ) -> None:
         """Queue a request; `done` is called on the event loop, once, unless its owner leaves before.
 
         Raises:
-            PayloadError: No valid payload is that long.
+            PayloadError: No valid payload is that long, or no bitmap of its classes is `alive`.
             OverloadedError: The queue is full.
             LinkError: The server is about to stop.
         """
@@ -132,8 +157,9 @@ class Runner:
             raise PayloadError(
                 f"{len(payload)} bytes are no payload of {route.codec}; the longest has {route.max_payload}"
             )
+        alive_K = alive_from_proto(alive, route.classes)
         self.load.arrived()
-        request = _Request(route=route, payload=payload, arrived=arrived, done=done)
+        request = _Request(route=route, payload=payload, arrived=arrived, done=done, alive_K=alive_K)
         deadline = Seconds(math.inf if budget is None else arrived + budget)
         self._batcher.add(
             Job(group=route.group, owner=owner, deadline=deadline, nbytes=Bytes(len(payload)), work=request)
@@ -182,14 +208,26 @@ class Runner:
     def _start(self, batch: list[_Request]) -> None:
         # A hop to the worker and back costs about 100 µs: a tail of 250 µs should not pay it, one of 10 ms does not
         # feel it and would keep the loop from receiving and answering.
-        group = batch[0].route.group
+        group, waiting = batch[0].route.group, len(batch) + len(self._batcher)
         self._busy = True
         self.load.began(self._clock.now())
         if self._is_short(group, len(batch)):
-            self._finish(batch, self._work(batch))
+            self._finish(batch, self._work(batch, waiting))
         else:
-            task = asyncio.get_running_loop().run_in_executor(self._worker, self._work, batch)
+            loop = asyncio.get_running_loop()
+
+            def leave(requests: list[_Request]) -> None:
+                loop.call_soon_threadsafe(self._leave, requests)
+
+            task = loop.run_in_executor(self._worker, self._work, batch, waiting, leave)
             task.add_done_callback(lambda done: self._finish(batch, done.result()))
+
+    def _leave(self, requests: list[_Request]) -> None:
+        """Some of a batch that is still being run."""
+        for request in requests:
+            assert request.answer is not None
+            self.load.answered(request.route, request.answer.timings)
+            request.done(request.answer)
 
     def _is_short(self, group: Group, size: int) -> bool:
         return self._costs.knows(group) and self._costs.estimate(group, size) < INLINE
@@ -197,29 +235,35 @@ class Runner:
     def _finish(self, batch: list[_Request], worked: _Worked) -> None:
         self._busy = False
         for request, outcome in zip(batch, self._learn(batch, worked), strict=True):
-            request.done(outcome)
+            if not request.left:
+                request.done(outcome)
         self._schedule()
 
     def _learn(self, batch: list[_Request], worked: _Worked) -> list[Answer | Exception]:
         self.load.ended(self._clock.now())
         if worked.size:
             route = batch[0].route
-            self._costs.observe(route.group, worked.size, worked.duration)
+            # Of a batch that left as one, nobody learns what one takes that does not.
+            if worked.whole or not self._costs.knows(route.group):
+                self._costs.observe(route.group, worked.size, worked.duration)
             route.tally.computed(worked.size)
             for request, outcome in zip(batch, worked.outcomes, strict=True):
-                if isinstance(outcome, Answer):
+                if isinstance(outcome, Answer) and not request.left:
                     self.load.answered(request.route, outcome.timings)
         return worked.outcomes
 
-    def _work(self, batch: list[_Request]) -> _Worked:
-        """Decode and run, on the event loop or in the worker; an error is the outcome of those whom it concerns."""
+    def _work(self, batch: list[_Request], waiting: int, leave: Leave | None = None) -> _Worked:
+        """Decode and run, on the event loop or in the worker; an error is the outcome of those whom it concerns.
+
+        `leave` takes those who are answered before the others; without it, all are answered together.
+        """
         try:
-            return self._compute(batch)
+            return self._compute(batch, waiting, leave)
         except Exception as error:  # whatever a model does, the server goes on
             log.exception("the model failed on a batch of %d at split %d", len(batch), batch[0].route.group.split)
             return _Worked([request.error or error for request in batch], 0, Seconds(0.0))
 
-    def _compute(self, batch: list[_Request]) -> _Worked:
+    def _compute(self, batch: list[_Request], waiting: int, leave: Leave | None) -> _Worked:
         started = self._clock.now()
         for request in batch:
             # Cancelled in time, or never begun: then it is decoded here.
@@ -230,20 +274,37 @@ class Runner:
         ready = [request for request in batch if request.error is None]
         if not ready:
             return _Worked([request.error for request in batch if request.error is not None], 0, Seconds(0.0))
-        begun = self._clock.now()
-        logits_NK = self._run(ready)
-        ended = self._clock.now()
-        rows = iter(logits_NK)
-        outcomes = [
-            request.error or _answer(request, next(rows), begun, Seconds(ended - begun), len(ready))
-            for request in batch
-        ]
-        return _Worked(outcomes, len(ready), Seconds(ended - started))
-
-    def _run(self, ready: list[_Request]) -> NDArray[np.float32]:
-        route = ready[0].route
+        begun, route = self._clock.now(), ready[0].route
         features = [request.feature for request in ready if request.feature is not None]
-        return route.tail.run(route.group.split, features)
+        whole = True
+        if route.lets_leave(waiting):
+            whole = self._run_and_leave(ready, features, begun, leave)
+        else:
+            logits_NK = route.tail.run(route.group.split, features)
+            compute = Seconds(self._clock.now() - begun)
+            for request, logits_K in zip(ready, logits_NK, strict=True):
+                request.answer = _answer(request, logits_K, begun, compute, len(ready))
+        outcomes = [request.error or request.answer for request in batch]
+        return _Worked(outcomes, len(ready), Seconds(self._clock.now() - started), whole)  # type: ignore[arg-type]
+
+    def _run_and_leave(
+        self, ready: list[_Request], features: list[Feature], begun: Seconds, leave: Leave | None
+    ) -> bool:
+        """Whether some of them went to the end of the network."""
+        route = ready[0].route
+        end, whole, last = route.tail.manifest.end, False, list[tuple[_Request, Heard, int]]()
+        for heard in route.tail.leave(route.group.split, features, route.exits):
+            those = [(ready[row], heard, place) for place, row in enumerate(heard.row_R.tolist())]
+            whole = whole or heard.cut == end
+            if leave is None or heard.cut == end:
+                last += those
+                continue
+            _answer_from(those, begun, Seconds(self._clock.now() - begun), len(ready))
+            for request, _, _ in those:
+                request.left = True
+            leave([request for request, _, _ in those])
+        _answer_from(last, begun, Seconds(self._clock.now() - begun), len(ready))
+        return whole
 
     def _decode(self, request: _Request) -> None:
         started = self._clock.now()
@@ -271,11 +332,27 @@ class Runner:
 def _nobody(_: Answer | Exception) -> None: ...
 
 
-def _answer(request: _Request, logits_K: NDArray[np.float32], begun: Seconds, compute: Seconds, batch: int) -> Answer:
+def _answer_from(those: Sequence[tuple[_Request, Heard, int]], begun: Seconds, compute: Seconds, batch: int) -> None:
+    for request, heard, place in those:
+        cut = None if heard.cut == request.route.tail.manifest.end else heard.cut
+        label = None if heard.label_R is None else int(heard.label_R[place])
+        request.answer = _answer(request, heard.logits_RK[place], begun, compute, batch, cut, label)
+
+
+def _answer(
+    request: _Request,
+    logits_K: NDArray[np.float32],
+    begun: Seconds,
+    compute: Seconds,
+    batch: int,
+    cut: int | None = None,
+    label: int | None = None,
+) -> Answer:
     # Waiting is all that was neither decoding nor computing, whether decoding came ahead of time or not.
     queue = Seconds(max(begun - request.arrived - request.decode, 0.0))
     timings = EdgeTimings(queue=queue, decode=request.decode, compute=compute, batch=batch)
+    answer = answer_of(logits_K, timings, alive_K=request.alive_K, cut=cut, label=label)
     if not request.route.top_k:
-        return Answer(logits=logits_K, timings=timings)
-    classes_k = np.argsort(-logits_K, kind="stable")[: request.route.top_k]
-    return Answer(logits=logits_K[classes_k], classes=classes_k, timings=timings)
+        return answer
+    classes_k = np.argsort(-answer.logits, kind="stable")[: request.route.top_k]
+    return replace(answer, logits=answer.logits[classes_k], classes=classes_k)

@@ -91,7 +91,13 @@ class InferenceService:
             waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             budget = budget_from_proto(request.budget_us)
             self._runner.submit(
-                route, request.payload, budget, arrived, lambda outcome: _settle(waiting, outcome), owner
+                route,
+                request.payload,
+                budget,
+                arrived,
+                lambda outcome: _settle(waiting, outcome),
+                owner,
+                request.alive,
             )
             route.tally.requested(len(raw))
             answer = await waiting
@@ -101,7 +107,7 @@ class InferenceService:
         except Exception as error:
             return await self._abort(context, error)
         reply = answer_to_proto(0, answer).SerializeToString()
-        route.tally.answered(len(reply), answer.timings)
+        route.tally.answered(len(reply), answer)
         return reply
 
     async def describe(self, raw: bytes, context: Context) -> bytes:

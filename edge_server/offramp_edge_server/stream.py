@@ -168,7 +168,7 @@ class DeviceStream:
             if len(self._pending) >= self._max_pending:
                 raise OverloadedError(f"{self._max_pending} requests of this stream are unanswered; ask fewer at once")
             budget = budget_from_proto(request.budget_us)
-            outcome = self._runner.at_once(route, request.payload, budget, arrived)
+            outcome = self._runner.at_once(route, request.payload, budget, arrived, request.alive)
             if outcome is None:
                 self._runner.submit(
                     route,
@@ -177,6 +177,7 @@ class DeviceStream:
                     arrived,
                     lambda outcome: self._answer(identity, route, outcome),
                     self,
+                    request.alive,
                 )
         except Exception as error:  # one bad request does not end the stream
             self._refuse(identity, error)
@@ -211,7 +212,7 @@ class DeviceStream:
             self._refuse(identity, outcome)
             return
         nbytes = self._send(pb.ServerFrame(answer=answer_to_proto(identity, outcome)))
-        route.tally.answered(nbytes, outcome.timings)
+        route.tally.answered(nbytes, outcome)
 
     def _refuse(self, identity: int, error: Exception) -> None:
         self._send(pb.ServerFrame(answer=pb.Answer(id=identity, error=self._error(error))))

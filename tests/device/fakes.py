@@ -113,8 +113,9 @@ class ScriptedUplink:
             deliver(flight, "the link broke")
 
 
-def an_answer(label: int = 2, *, classes: int = CLASSES) -> Answer:
-    return Answer(logits=4 * np.eye(classes, dtype=np.float32)[label], timings=EdgeTimings(compute=Seconds(0.001)))
+def an_answer(label: int = 2, *, classes: int = CLASSES, cut: int | None = None) -> Answer:
+    logits_K = 4 * np.eye(classes, dtype=np.float32)[label]
+    return Answer(logits=logits_K, timings=EdgeTimings(compute=Seconds(0.001)), exit=cut)
 
 
 def a_route(

@@ -1,9 +1,12 @@
 """The way a sample goes: where it leaves, who answers, and what stands in when nobody does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from offramp.clock import ManualClock
+from offramp.exits.policy import BranchOutputs, Decision, Instance, State
 from offramp.records import Answer, Answered, Revision
 from offramp.units import Seconds
 from offramp_device.pipeline import MARGIN_SHARE, Pipeline
@@ -70,6 +73,65 @@ def test_the_edges_answer_is_softened_by_the_final_temperature(clock: ManualCloc
     result = pipeline.finish(flight, an_answer(2), clock.now())
     assert (result.answered, result.exit, result.label) == (Answered.EDGE, 4, 2)
     assert result.confidence == pytest.approx(np.exp(4) / (np.exp(4) + 4))
+
+
+def test_a_result_says_at_which_branch_the_edge_left_and_is_softened_by_its_temperature(clock: ManualClock) -> None:
+    manifest = a_manifest(branches=(1, 3))
+    warm = tuple(replace(branch, temperature=2.0) for branch in manifest.branches)
+    pipeline = a_pipeline(
+        "split=2, tail=confidence:0.9, codec=float32",
+        ScriptedUplink(clock),
+        clock,
+        manifest=replace(manifest, branches=warm),
+    )
+    flight = start(pipeline, a_sample(arrival=clock.now()))
+    result = pipeline.finish(flight, an_answer(2, cut=3), clock.now())
+    assert (result.answered, result.exit, result.label) == (Answered.EDGE, 3, 2)
+    assert result.confidence == pytest.approx(np.exp(2) / (np.exp(2) + 4))
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (an_answer(cut=3), "answered at branch 3, which the plan does not ask there"),
+        (replace(an_answer(), decided=5), "answered with class 5 of 5"),
+    ],
+)
+def test_an_answer_that_the_plan_cannot_have_is_not_believed(clock: ManualClock, answer: Answer, reason: str) -> None:
+    pipeline = a_pipeline(TWO_BRANCHES, ScriptedUplink(clock), clock)
+    result = pipeline.finish(start(pipeline, a_sample(arrival=clock.now())), answer, clock.now())
+    assert result.answered is Answered.DEGRADED
+    assert reason in result.reason
+
+
+def test_an_answer_is_labelled_as_the_exits_at_the_edge_say(clock: ManualClock) -> None:
+    pipeline = a_pipeline(TWO_BRANCHES, ScriptedUplink(clock), clock)
+    flight = start(pipeline, a_sample(arrival=clock.now()))
+    assert pipeline.finish(flight, replace(an_answer(2), decided=4), clock.now()).label == 4
+
+
+class TwoAlive(Instance):
+    """Excludes all classes but 1 and 3."""
+
+    def decide(self, outputs: BranchOutputs, state: State) -> tuple[Decision, State]:
+        return Decision(np.zeros(1, np.bool_)), (np.array([[False, True, False, True, False]]),)
+
+
+@pytest.mark.parametrize(("mask", "alive"), [("on", bytes([0b01010])), ("off", b"")])
+def test_the_classes_that_are_alive_travel_where_the_plan_asks_for_it(
+    clock: ManualClock, mask: str, alive: bytes
+) -> None:
+    route = a_route(f"split=3, exit=exclusion:0@1/0@2, mask={mask}, codec=float32", clock)
+    pipeline = Pipeline(replace(route, policy=TwoAlive()), ScriptedUplink(clock), clock, deadline=Seconds(1.0))
+    flight = start(pipeline, a_sample(arrival=clock.now()))
+    assert flight.alive == alive
+    pipeline.send(flight, lambda *_: None)
+    assert pipeline.finish(flight, an_answer(), clock.now()).payload_bytes == len(flight.payload) + len(alive)
+
+
+def test_nothing_is_sent_of_classes_that_are_all_alive(clock: ManualClock) -> None:
+    pipeline = a_pipeline("split=3, exit=exclusion:0@1, mask=on, codec=float32", ScriptedUplink(clock), clock)
+    assert start(pipeline, a_sample(arrival=clock.now())).alive == b""
 
 
 def test_a_lost_link_is_answered_by_the_deepest_local_branch(clock: ManualClock) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from offramp.bundle.store import Bundle
 from offramp.codecs.catalog import open_codec
-from offramp.plan import Plan
+from offramp.plan import NO_EXIT, ExitRule, Plan
 from offramp.records import Feature
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp.runtime.runtime import Runtime, Segment, SegmentOutputs
@@ -134,9 +134,18 @@ class DeviceSide:
         assert frame.bound.ref == ref
         return frame.bound
 
-    async def request(self, payload: bytes, *, ref: int = 1, id: int = 1, budget: float | None = None) -> None:  # noqa: A002
+    async def request(
+        self,
+        payload: bytes,
+        *,
+        ref: int = 1,
+        id: int = 1,  # noqa: A002
+        budget: float | None = None,
+        alive: bytes = b"",
+    ) -> None:
         budget_us = budget_to_proto(None if budget is None else Seconds(budget))
-        await self.write(pb.ClientFrame(request=pb.Request(ref=ref, id=id, budget_us=budget_us, payload=payload)))
+        request = pb.Request(ref=ref, id=id, budget_us=budget_us, payload=payload, alive=alive)
+        await self.write(pb.ClientFrame(request=request))
 
     async def answer(self) -> pb.Answer:
         frame = await self.read()
@@ -189,11 +198,14 @@ class Road:
             feature = self._runtime.open(0, split, branch=False).run(feature).feature
         return open_codec(codec, self.manifest, split).encode(feature)
 
+    def segment(self, start: int, stop: int, *, branch: bool) -> Segment:
+        return self._runtime.open(start, stop, branch=branch)
+
     def logits(self, payload: bytes, split: int, codec: str) -> NDArray[np.float32]:
         return self._tail.run(split, [self._tail.decode(split, codec, payload)])[0]
 
-    def binding(self, split: int, codec: str, *, top_k: int = 0) -> Binding:
-        return bind(Plan(split=split, codec=codec), self.manifest, top_k=top_k)
+    def binding(self, split: int, codec: str, *, top_k: int = 0, tail: ExitRule = NO_EXIT, queue: int = 0) -> Binding:
+        return bind(Plan(split=split, codec=codec, tail=tail, queue=queue), self.manifest, top_k=top_k)
 
     def close(self) -> None:
         self._runtime.close()

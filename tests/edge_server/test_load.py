@@ -26,6 +26,7 @@ def a_route(split: int = 3, codec: str = "affine8") -> Route:
         codec=codec,
         max_payload=Bytes(1),
         top_k=0,
+        classes=5,
         tally=SilentMeter().tally("tiny", split),
     )
 

@@ -2,24 +2,28 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from offramp.bundle.manifest import Manifest
 from offramp.clock import ManualClock
 from offramp.errors import DeadlineError, LinkError, OverloadedError, PayloadError
+from offramp.plan import ExitRule
 from offramp.records import Answer, Feature
-from offramp.tail import Tail
+from offramp.tail import Heard, Tail
 from offramp.units import Bytes, Seconds
 from offramp_edge_server.meter import SilentMeter
 from offramp_edge_server.routes import Group, Route
 from offramp_edge_server.runner import INLINE, Runner
+from tests.support.manifests import a_manifest
 
 PATIENCE = 10.0
+EXITS = ExitRule(policy="confidence", thresholds=((2, 0.9),))
 
 
 @dataclass
@@ -27,7 +31,10 @@ class PacedTail:
     """Answers a payload with its first byte, after `takes` seconds of a clock that only this moves."""
 
     clock: ManualClock
+    manifest: Manifest = field(default_factory=a_manifest)
     takes: float = 0.0001
+    breaks: bool = False
+    """Past the branch."""
     batches: list[int] = field(default_factory=list)
     threads: list[str] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
@@ -46,6 +53,24 @@ class PacedTail:
         self.threads.append(threading.current_thread().name)
         self.clock.advance(Seconds(self.takes))
         return np.concatenate([feature[0] for feature in features])
+
+    def leave(self, split: int, features: Sequence[Feature], exits: ExitRule) -> Iterator[Heard]:
+        """Payloads that begin with an even byte leave at the first branch, half-way; the others wait for the gate."""
+        self.batches.append(len(features))
+        self.threads.append(threading.current_thread().name)
+        logits_NK = np.concatenate([feature[0] for feature in features])
+        leaves_N = logits_NK[:, 0] % 2 == 0
+        self.clock.advance(Seconds(self.takes / 2))
+        if leaves_N.any():
+            yield Heard(leaves_N.nonzero()[0], exits.asked[0], logits_NK[leaves_N])
+        if leaves_N.all():
+            return
+        if threading.current_thread() is not threading.main_thread():
+            assert self.gate.wait(PATIENCE)
+        if self.breaks:
+            raise MemoryError("out of memory")
+        self.clock.advance(Seconds(self.takes / 2))
+        yield Heard((~leaves_N).nonzero()[0], self.manifest.end, logits_NK[~leaves_N])
 
 
 class Bench:
@@ -68,6 +93,7 @@ class Bench:
             codec="raw",
             max_payload=Bytes(100),
             top_k=0,
+            classes=1,
             tally=SilentMeter().tally("tiny", 1),
         )
         self.outcomes: list[Answer | Exception] = []
@@ -79,6 +105,17 @@ class Bench:
     def at_once(self, *, budget: float | None = None) -> Answer | Exception | None:
         limit = None if budget is None else Seconds(budget)
         return self.runner.at_once(self.route, b"\x07", limit, self.clock.now())
+
+    def lets_leave(self, *, queue: int = 0) -> "Bench":
+        """From now on, at branch 2."""
+        group = Group("digest", 1, "exits")
+        self.route = replace(self.route, group=group, pace="", exits=EXITS, queue=queue)
+        return self
+
+    def answers(self) -> list[tuple[float, int | None]]:
+        """Logit and exit of each, in the order in which they came."""
+        assert all(isinstance(outcome, Answer) for outcome in self.outcomes), self.outcomes
+        return [(float(one.logits[0]), one.exit) for one in self.outcomes if isinstance(one, Answer)]
 
     async def answered(self, count: int) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -251,3 +288,79 @@ async def test_waiting_is_all_that_was_neither_decoding_nor_computing() -> None:
     assert isinstance(answer, Answer)
     assert answer.timings.queue == pytest.approx(0.25)
     assert answer.timings.compute == pytest.approx(bench.tail.takes)
+
+
+async def test_who_is_sure_at_a_branch_is_answered_while_the_others_go_on() -> None:
+    bench = Bench().lets_leave()
+    bench.tail.gate.clear()
+    for payload in (b"\1", b"\2", b"\3", b"\4"):
+        bench.submit(payload)
+    await bench.answered(2)
+    await asyncio.sleep(0.05)
+    assert bench.answers() == [(2.0, 2), (4.0, 2)]
+    bench.tail.gate.set()
+    await bench.answered(4)
+    assert bench.answers() == [(2.0, 2), (4.0, 2), (1.0, None), (3.0, None)]
+
+
+async def test_those_who_leave_have_waited_for_half_of_the_tail_alone() -> None:
+    bench = Bench().lets_leave()
+    bench.tail.takes = 0.5
+    for payload in (b"\1", b"\2"):
+        bench.submit(payload)
+    await bench.answered(2)
+    took = [one.timings.compute for one in bench.outcomes if isinstance(one, Answer)]
+    assert took == [pytest.approx(0.25), pytest.approx(0.5)]
+
+
+async def test_a_short_tail_is_left_on_the_loop_too() -> None:
+    bench = await Bench().lets_leave().taught()
+    bench.runner.join("only")
+    outcome = bench.runner.at_once(bench.route, b"\6", None, bench.clock.now())
+    assert isinstance(outcome, Answer)
+    assert (outcome.logits.tolist(), outcome.exit) == ([6.0], 2)
+
+
+async def test_exits_wait_for_so_many_requests() -> None:
+    bench = Bench().lets_leave(queue=2)
+    bench.submit(b"\2")
+    await bench.answered(1)
+    for payload in (b"\2", b"\4"):
+        bench.submit(payload)
+    await bench.answered(3)
+    assert bench.answers() == [(2.0, None), (2.0, 2), (4.0, 2)]
+
+
+async def test_what_a_batch_takes_is_not_learnt_from_one_that_left_as_a_whole() -> None:
+    """Else a request for which there is no time would be started, since the last ones were so fast."""
+    bench = Bench().lets_leave()
+    bench.tail.takes = 0.5
+    bench.submit(b"\1")
+    await bench.answered(1)
+    for _ in range(5):
+        bench.submit(b"\2")
+        await bench.answered(len(bench.outcomes) + 1)
+    bench.submit(b"\1", budget=0.4)
+    await bench.answered(7)
+    assert isinstance(bench.outcomes[-1], DeadlineError)
+
+
+async def test_a_model_that_fails_half_way_concerns_only_those_who_had_no_answer_yet() -> None:
+    bench = Bench().lets_leave()
+    bench.tail.breaks = True
+    for payload in (b"\1", b"\2"):
+        bench.submit(payload)
+    await bench.answered(2)
+    await asyncio.sleep(0.05)
+    first, second = bench.outcomes
+    assert isinstance(first, Answer)
+    assert (first.exit, str(second)) == (2, "out of memory")
+
+
+@pytest.mark.parametrize("alive", [b"\0", b"\1\1", b"\2"])
+async def test_a_bitmap_of_other_classes_is_refused_before_it_is_queued(alive: bytes) -> None:
+    bench = await Bench().taught()
+    with pytest.raises(PayloadError, match="bitmap"):
+        bench.runner.submit(bench.route, b"\1", None, bench.clock.now(), bench.outcomes.append, None, alive)
+    assert isinstance(bench.runner.at_once(bench.route, b"\1", None, bench.clock.now(), alive), PayloadError)
+    assert (len(bench.runner), bench.tail.batches) == (0, [])

@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from offramp.bundle.store import Bundle
 from offramp.errors import InputError, SettingsError
+from offramp.plan import ExitRule
 from offramp.units import Seconds
 from offramp.wire.channels import open_aio_channel
 from offramp.wire.tls import ClientTls
@@ -143,6 +144,16 @@ async def test_metrics_count_what_happened(road: Road) -> None:
     assert lines["offramp_edge_busy_ratio"] == lines["offramp_edge_price"] == "0.0"  # before the first beat
     for phase in ("queue", "decode", "compute"):
         assert lines[f'offramp_edge_phase_seconds_count{{bundle="tiny",phase="{phase}",split="2"}}'] == "3.0"
+
+
+async def test_metrics_count_who_left_at_a_branch(road: Road) -> None:
+    everybody = ExitRule(policy="confidence", thresholds=((2, 0.0),))
+    async with serving(road.bundle, metrics="0") as server, device_side(server) as device:
+        await device.bind(road.binding(1, CODEC, tail=everybody))
+        await device.request(road.payload(some_images(1)[0], 1, CODEC))
+        await device.answer()
+        _, text = await fetch(server, "/metrics")
+    assert 'offramp_edge_early_answers_total{bundle="tiny",split="1"} 1.0' in text
 
 
 async def test_load_balancers_see_whether_it_lives_and_takes_requests(road: Road) -> None:

@@ -22,6 +22,11 @@ def test_one_threshold_in_the_tail_asks_every_branch_past_the_split() -> None:
     assert (plan.exit.asked, plan.tail.asked, plan.queue) == ((1,), (2,), 8)
 
 
+@pytest.mark.parametrize("rule", ["exclusion:0.1", "exclusion-monotone:0.1", "difference:0.1@1+exclusion:0.1@2"])
+def test_a_mask_is_sent_under_every_policy_that_excludes_classes(rule: str) -> None:
+    assert resolve(f"split=2, exit={rule}, mask=on", MANIFEST).mask
+
+
 def test_split_end_sends_nothing_and_needs_no_codec() -> None:
     assert resolve("split=end", MANIFEST) == Plan(split=4, codec="none")
 
@@ -64,6 +69,7 @@ def test_without_branches_the_default_sends_the_input() -> None:
         ("split=1, tail=confidence:0.9@1", "branch 1 lies at or before split 1"),
         ("split=1, tail=confidenc:0.9", "did you mean 'confidence'"),
         ("split=end, tail=confidence:0.9@2", "branch 2 lies at or before split 4"),
+        ("split=2, exit=confidence:0.9, mask=on", "excludes no class, so mask=on would send nothing"),
     ],
 )
 def test_a_plan_that_cannot_be_followed_is_refused_with_the_way_out(text: str, message: str) -> None:

@@ -8,6 +8,8 @@ from offramp.plan import NO_EXIT, ExitRule, ExitText, Plan, PlanText, parse_plan
 from offramp.records import NO_REVISION, Revision
 from offramp.tail import check_exits
 
+EXCLUDING = ("exclusion", "exclusion-monotone")
+"""Policies that strike out classes."""
 PREFERRED_CODECS = ("affine8+zstd", "jpeg:90", "raw+zstd")
 """What is taken, in this order, when a plan names no codec and the cut allows it."""
 
@@ -57,6 +59,11 @@ def check(plan: Plan, manifest: Manifest) -> None:
             raise PlanError(f"split {plan.split} sends nothing, so codec={plan.codec} has no use; leave it out")
     except UnknownNameError as error:
         raise PlanError(str(error)) from error
+    if plan.mask and not any(part.policy in EXCLUDING for part in plan.exit.parts):
+        raise PlanError(
+            f"exit={plan.exit} excludes no class, so mask=on would send nothing; drop it, "
+            f"or ask {' or '.join(EXCLUDING)}"
+        )
 
 
 def default_plan(manifest: Manifest) -> Plan:

@@ -75,7 +75,7 @@ def assert_same(one: Walked, other: Walked) -> None:
 
 @each_rule
 @given(seed=seeds, draws=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_streams_side_by_side_are_decided_as_each_sample_alone(name: str, seed: int, draws: st.DataObject) -> None:
     rule, told = draws.draw(rules(name)), heard(seed)
     assert_same(told.walk(rule), one_by_one(rule, told))
@@ -83,7 +83,7 @@ def test_streams_side_by_side_are_decided_as_each_sample_alone(name: str, seed: 
 
 @each_rule
 @given(seed=seeds, draws=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_how_streams_interleave_changes_nothing(name: str, seed: int, draws: st.DataObject) -> None:
     rule, told = draws.draw(rules(name)), heard(seed)
     rows = interleaved_otherwise(told.stream_N, seed)
@@ -101,7 +101,7 @@ def interleaved_otherwise(stream_N: np.ndarray, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("name", [name for name in EVERY if not TEMPORAL & set(name.split("+"))])
 @given(seed=seeds, draws=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_without_memory_order_changes_nothing(name: str, seed: int, draws: st.DataObject) -> None:
     rule, told = draws.draw(rules(name)), heard(seed)
     shuffled = np.random.default_rng(seed).permutation(len(told))
@@ -117,7 +117,7 @@ def test_a_policy_says_whether_it_remembers_its_stream(policy: str) -> None:
 
 @each_rule
 @given(seed=seeds, draws=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_deciding_and_settling_leave_what_they_are_given_alone(name: str, seed: int, draws: st.DataObject) -> None:
     rule, told = draws.draw(rules(name)), heard(seed, 8)
     policy, state = open_policy(rule), NO_STATE
@@ -145,7 +145,7 @@ def assert_untouched(arrays: list[np.ndarray], kept: list[np.ndarray]) -> None:
 
 @each_rule
 @given(seed=seeds, draws=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_samples_that_nobody_answered_do_no_harm(name: str, seed: int, draws: st.DataObject) -> None:
     """Who leaves later is labelled with a class; a scene that nobody named lets nobody leave."""
     rule, told = draws.draw(rules(name)), heard(seed)
@@ -180,7 +180,7 @@ def test_each_branch_has_its_own_threshold(policy: str) -> None:
 
 @each_rule
 @given(draws=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_nan_never_leaves(name: str, draws: st.DataObject) -> None:
     policy, state = open_policy(draws.draw(rules(name))), NO_STATE
     for _ in range(3):

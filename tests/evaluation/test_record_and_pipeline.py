@@ -1,6 +1,6 @@
 """What a tape says is what the deployed pipeline says: for every policy, split and codec, sample by sample."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from offramp.bundle.manifest import SCORES
 from offramp.bundle.store import Bundle
 from offramp.codecs.usual import known_codecs
 from offramp.exits.catalog import POLICIES, open_policy
+from offramp.exits.paths import path
 from offramp.exits.policy import NO_STATE, BranchOutputs
 from offramp.measure.listen import Listener
 from offramp.measure.observe import observe, recorded
@@ -31,6 +32,7 @@ from tests.support.tiny_bundle import BRANCHES, CLASSES, some_images
 COUNT = 60
 IMAGES = some_images(COUNT, seed=7)
 END = 4
+INSTANCE = [policy for policy in POLICIES if not open_policy(path(policy, (1,))[0]).temporal]
 BORDER = 1e-5
 """A score so near to its threshold may fall to either side: the pipeline runs other segments, one sample at a time."""
 
@@ -91,8 +93,9 @@ def plans(draw: st.DrawFn, codecs: dict[int, list[str]]) -> Plan:
     asked = sorted(draw(st.sets(st.sampled_from(cuts)))) if cuts else []
     rule = NO_EXIT
     if asked:
-        thresholds = tuple((cut, draw(st.floats(0, 1))) for cut in asked)
-        rule = ExitRule(policy=draw(st.sampled_from(sorted(POLICIES))), thresholds=thresholds)
+        policy = draw(st.sampled_from(INSTANCE))
+        steps = [one.thresholds[0][1] for one in path(policy, asked)]
+        rule = ExitRule(policy=policy, thresholds=tuple((cut, draw(st.sampled_from(steps))) for cut in asked))
     return Plan(split=split, exit=rule, codec=draw(st.sampled_from(codecs[split])) if split < END else "none")
 
 
@@ -113,8 +116,7 @@ def test_every_policy_split_and_codec_was_compared(tiny_bundle: Bundle, tape: Ta
     """Each combination once, with thresholds at which some leave and some stay."""
     for split, codecs in (known_codecs(tiny_bundle.manifest) | {END: ["none"]}).items():
         cuts = [cut for cut in BRANCHES if cut <= split]
-        thresholds = tuple((cut, 0.5) for cut in cuts)
-        rules = [NO_EXIT, *(ExitRule(policy=policy, thresholds=thresholds) for policy in POLICIES if cuts)]
+        rules = [NO_EXIT, *(middle(path(policy, cuts)) for policy in INSTANCE if cuts)]
         for codec in codecs:
             for number, rule in enumerate(rules):
                 plan = Plan(split=split, exit=rule, codec=codec)
@@ -124,10 +126,14 @@ def test_every_policy_split_and_codec_was_compared(tiny_bundle: Bundle, tape: Ta
                         assert_same(device.infer(IMAGES[row]), tape, plan, row)
 
 
+def middle(rules: Sequence[ExitRule]) -> ExitRule:
+    return rules[len(rules) // 2]
+
+
 def assert_same(result: Result, tape: Tape, plan: Plan, row: int) -> None:
-    left_at = leaves_at(tape, plan, row)
-    if left_at is not None:
-        voice, expected = tape.branch(left_at), (Answered.DEVICE, left_at)
+    left = leaves_at(tape, plan, row)
+    if left is not None:
+        voice, expected = tape.branch(left[0]), (Answered.DEVICE, left[0])
     elif plan.split == END:
         voice, expected = tape.final(), (Answered.DEVICE, END)
     else:
@@ -136,20 +142,21 @@ def assert_same(result: Result, tape: Tape, plan: Plan, row: int) -> None:
     assert result.logits is not None
     logits_K = voice.logits_Nk[row]
     np.testing.assert_allclose(result.logits, logits_K, atol=1e-4 * np.abs(logits_K).max())
-    assert result.label == voice.label_N[row]
+    assert result.label == (voice.label_N[row] if left is None else left[1])
     sent = result.answered is Answered.EDGE
     assert result.payload_bytes == (tape.payload_bytes(plan.split, plan.codec)[row] if sent else 0)
 
 
-def leaves_at(tape: Tape, plan: Plan, row: int) -> int | None:
-    policy = open_policy(plan.exit)
-    for cut, _ in plan.exit.thresholds:
+def leaves_at(tape: Tape, plan: Plan, row: int) -> tuple[int, int] | None:
+    """Cut and label, where it leaves at a branch."""
+    policy, state = open_policy(plan.exit), NO_STATE
+    for cut in plan.exit.asked:
         voice = tape.branch(cut)
         assert voice.scores_NS is not None
         said = BranchOutputs(cut, voice.logits_Nk[row : row + 1], voice.scores_NS[row : row + 1])
-        decision, _ = policy.decide(said, NO_STATE)
+        decision, state = policy.decide(said, state)
         if decision.leaves_N[0]:
-            return cut
+            return cut, int((voice.label_N[row : row + 1] if decision.label_N is None else decision.label_N)[0])
     return None
 
 

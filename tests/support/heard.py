@@ -47,7 +47,7 @@ class Heard:
 
 def heard(
     seed: int,
-    count: int = 40,
+    count: int = 24,
     *,
     cuts: Sequence[int] = (1, 2, 4),
     classes: int = 4,

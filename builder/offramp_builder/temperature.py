@@ -33,7 +33,15 @@ def fit_temperature(logits_NK: NDArray[np.float32], truth_N: NDArray[np.int64]) 
 
 def negative_log_likelihood(logits_NK: NDArray[np.float32], truth_N: NDArray[np.int64], temperature: float) -> float:
     """Mean over the samples, in nats."""
-    scaled = logits_NK.astype(np.float64) / temperature
-    scaled -= scaled.max(axis=1, keepdims=True)
-    log_sum_N = np.log(np.exp(scaled).sum(axis=1))
-    return float((log_sum_N - scaled[np.arange(len(truth_N)), truth_N]).mean())
+    return float(negative_log_likelihoods(logits_NK, truth_N, temperature).mean())
+
+
+def negative_log_likelihoods(
+    logits_NK: NDArray[np.float32], truth_N: NDArray[np.int64], temperature: float
+) -> NDArray[np.float64]:
+    """[N] of each sample, in nats."""
+    scaled_NK = logits_NK.astype(np.float64) / temperature
+    scaled_NK -= scaled_NK.max(axis=1, keepdims=True)
+    log_sum_N = np.log(np.exp(scaled_NK).sum(axis=1))
+    lost_N: NDArray[np.float64] = log_sum_N - scaled_NK[np.arange(len(truth_N)), truth_N]
+    return lost_N

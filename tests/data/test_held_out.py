@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from offramp.data.held_out import held_out
+from offramp.data.held_out import held_out, to_fit
 
 
 def test_about_half_of_the_units_are_kept() -> None:
-    for seed in range(5):
-        assert 0.45 < held_out(np.arange(2_000), seed).mean() < 0.55
+    for first in (0, 5_000, 10**12):
+        assert 0.45 < held_out(first + np.arange(2_000)).mean() < 0.55
 
 
 def test_a_unit_is_kept_or_not_as_a_whole() -> None:
@@ -21,5 +21,7 @@ def test_who_saw_fewer_samples_keeps_the_same_ones() -> None:
     assert held_out(some).tolist() == held_out(np.arange(1_000))[some].tolist()
 
 
-def test_another_seed_keeps_others() -> None:
-    assert 0.3 < (held_out(np.arange(1_000), 0) == held_out(np.arange(1_000), 1)).mean() < 0.7
+def test_too_few_units_for_two_halves_are_all_there_to_fit() -> None:
+    kept = np.flatnonzero(held_out(np.arange(100)))[:1]
+    assert to_fit(kept).all()
+    assert (to_fit(np.arange(100)) == ~held_out(np.arange(100))).all()

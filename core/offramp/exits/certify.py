@@ -71,7 +71,7 @@ def halves_of(evidence: Evidence, units: Units) -> Halves:
     Raises:
         SettingsError: A half is empty.
     """
-    kept_N = held_out(units.number_N, evidence.origin.seed)
+    kept_N = held_out(units.number_N)
     if kept_N.all() or not kept_N.any():
         raise SettingsError(
             f"{units.many} cannot be dealt out into two halves, one to tune on and one to certify with; give more data"

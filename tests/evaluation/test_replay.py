@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from offramp.measure.profile import Profile
 from offramp.planning.resolve import resolve
 from offramp.planning.strategies.strategy import Choice
 from offramp.records import Answered, Result
@@ -63,8 +64,8 @@ def a_device(
     )
 
 
-def run(tape: Tape, *devices: DeviceScript, link: Trace = FAST, **more: Any) -> list[Result]:
-    scenario = Scenario(tape=tape, manifest=MANIFEST, devices=devices, edge=EDGE, up=link, down=link, **more)
+def run(tape: Tape, *devices: DeviceScript, link: Trace = FAST, edge: Profile = EDGE, **more: Any) -> list[Result]:
+    scenario = Scenario(tape=tape, manifest=MANIFEST, devices=devices, edge=edge, up=link, down=link, **more)
     return replay(scenario).results
 
 
@@ -145,3 +146,45 @@ def test_a_device_that_cannot_keep_up_rejects_what_does_not_fit_its_queue(tape: 
     results = run(tape, a_device("split=end", rate=50.0))
     assert share(results, Answered.REJECTED) == pytest.approx(0.5, abs=0.1)
     assert max(result.latency for result in results if result.label is not None) < 9.5 * 0.040
+
+
+SLOW_EDGE = a_profile((0.0, 0.050, 0.100, 0.150, 0.200))
+
+
+def computed(results: list[Result], exit_at: int) -> list[float]:
+    return [
+        result.timings.edge.compute
+        for result in results
+        if result.exit == exit_at and result.timings.edge is not None and result.timings.edge.batch == 1
+    ]
+
+
+def test_who_leaves_in_the_tail_takes_what_leads_there_and_is_charged_no_more(tape: Tape) -> None:
+    results = run(tape, a_device("split=0, tail=confidence:0.8@1", rate=2.0), edge=SLOW_EDGE)
+    left, whole = computed(results, 1), computed(results, MANIFEST.end)
+    branch, rest = (SLOW_EDGE.segment(0, 1, branch=True).expected, SLOW_EDGE.segment(1, MANIFEST.end).expected)
+    assert min(len(left), len(whole)) > 20
+    assert left == pytest.approx([branch] * len(left))
+    assert whole == pytest.approx([branch + rest] * len(whole))
+
+
+def test_of_a_batch_those_who_leave_are_answered_before_the_others(tape: Tape) -> None:
+    devices = [a_device("split=0, tail=confidence:0.8@1", name=name, rate=4.0, count=60) for name in "abcd"]
+    results = [one for one in run(tape, *devices, edge=SLOW_EDGE) if one.timings.edge and one.timings.edge.batch > 1]
+    left, whole = ([one for one in results if one.exit == cut] for cut in (1, MANIFEST.end))
+    assert left
+    assert whole
+    assert max(one.timings.edge.compute / one.timings.edge.batch for one in left if one.timings.edge) < min(
+        one.timings.edge.compute / one.timings.edge.batch for one in whole if one.timings.edge
+    )
+
+
+def test_exits_at_the_edge_spare_it_work_only_under_the_load_that_they_wait_for(tape: Tape) -> None:
+    def seconds(plan: str, devices: int) -> float:
+        scripts = tuple(a_device(plan, name=str(number), rate=1.0, count=60) for number in range(devices))
+        scenario = Scenario(tape=tape, manifest=MANIFEST, devices=scripts, edge=SLOW_EDGE, up=FAST, down=FAST)
+        return replay(scenario).edge_seconds / devices
+
+    always, crowded = "split=0, tail=confidence:0.5@1", "split=0, tail=confidence:0.5@1, queue=3"
+    assert seconds(always, 1) < seconds("split=0", 1) == pytest.approx(seconds(crowded, 1))
+    assert seconds(crowded, 4) < 0.9 * seconds("split=0", 4)

@@ -27,23 +27,67 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> Tape:
     return write_a_tape(Path(tmp_path_factory.mktemp("tape")) / "seeded.tape", MANIFEST)
 
 
-def run_both(tape: Tape, plan: str, *, mbit: float, rate: float) -> tuple[Static, list[float], list[int | None]]:
+def run_both(
+    tape: Tape, plan: str, *, mbit: float, rate: float, in_step: bool = False
+) -> tuple[Static, list[float], list[tuple[int | None, int | None, int]]]:
+    """The fast path; and sample by sample the event simulation's latency, and (label, exit, bytes on the wire)."""
     link = generate.constant(BitsPerSecond(mbit * 1e6), duration=Seconds(1000), delay=Seconds(0.010))
-    times, resolved = arrivals.poisson(rate, len(ROWS), seed=3), resolve(plan, MANIFEST)
+    times = arrivals.fixed(rate, len(ROWS)) if in_step else arrivals.poisson(rate, len(ROWS), seed=3)
+    resolved = resolve(plan, MANIFEST)
     static = StaticReplay(tape, MANIFEST, BOARD, EDGE, deadline=Seconds(1.0)).run(resolved, ROWS, times, link, link)
     device = DeviceScript(name="a", rows=ROWS, arrivals=times, driver=Fixed(resolved), profile=BOARD)
     events = replay(Scenario(tape=tape, manifest=MANIFEST, devices=(device,), edge=EDGE, up=link, down=link)).results
     events.sort(key=lambda result: result.index)
-    return static, [result.latency for result in events], [result.label for result in events]
+    said = [(result.label, result.exit, int(result.wire_bytes)) for result in events]
+    return static, [result.latency for result in events], said
 
 
 @pytest.mark.parametrize(
-    "plan", ["split=0", "split=1", "split=2, exit=confidence:0.9", "split=end", "split=end, exit=margin:0.6@1"]
+    "plan",
+    [
+        "split=0",
+        "split=1",
+        "split=2, exit=confidence:0.9",
+        "split=end",
+        "split=end, exit=margin:0.6@1",
+        "split=2, exit=patience:2",
+        "split=0, tail=confidence:0.8",
+        "split=1, exit=confidence:0.95, tail=confidence:0.7@2",
+        "split=0, tail=confidence:0.8, queue=1",
+        "split=0, tail=confidence:0.8, queue=2",
+        "split=2, exit=exclusion:0.8, mask=on",
+        "split=1, exit=exclusion:0.8@1, mask=on, tail=confidence:0.6@2",
+    ],
 )
 def test_where_nothing_is_refused_it_equals_the_event_simulation(tape: Tape, plan: str) -> None:
-    static, latency, label = run_both(tape, plan, mbit=5.0, rate=5.0)
+    assert_same(*run_both(tape, plan, mbit=5.0, rate=5.0))
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        "split=2, exit=difference:0.5@1",
+        "split=2, exit=temporal-patience:0.3@1/0.3@2",
+        "split=1, exit=difference:0.4@1+confidence:0.95@1",
+        "split=end, exit=difference:0.5@2",
+    ],
+)
+def test_scenes_too_where_each_sample_has_its_answer_before_the_next_begins(tape: Tape, plan: str) -> None:
+    static, latency, said = run_both(tape, plan, mbit=5.0, rate=5.0, in_step=True)
+    assert_same(static, latency, said)
+    assert 0.1 < static.sent_N.mean() < 0.9 or "end" in plan, "some scenes go on, and some end"
+
+
+def test_it_is_not_exact_where_a_scene_is_named_after_its_next_sample_has_begun(tape: Tape) -> None:
+    static, _, said = run_both(tape, "split=2, exit=difference:0.5@1", mbit=5.0, rate=20.0)
+    assert not static.exact
+    assert sum(wire > 0 for _, _, wire in said) > static.sent_N.sum(), "what is not recognised yet is uploaded"
+
+
+def assert_same(static: Static, latency: list[float], said: list[tuple[int | None, int | None, int]]) -> None:
     assert static.exact
-    assert static.label_N.tolist() == label
+    found = zip(static.label_N.tolist(), static.exit_N.tolist(), static.wire_N.tolist(), strict=True)
+    assert list(found) == said
     # Pings and probes of the session share the simulated link now and then: a packet at 5 Mbit/s takes 2 ms.
     assert np.abs(static.latency_N - latency).max() < 2.5e-3
 

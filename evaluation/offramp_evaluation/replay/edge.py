@@ -1,23 +1,46 @@
 """The simulated edge: the deployed batcher and cost estimate before a model that takes what its profile says.
 
 A batch of N takes the decoding of each and N times the tail: on a CPU a batch gains at most a fifth (stated model).
+Where its plan asks branches past the split, those who are sure there are answered then, and N is smaller from there on.
+What such a branch says is taken as recorded, on the feature that no codec has changed.
+
+# N requests of a batch, K classes
 """
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
-from offramp.errors import DeadlineError, OfframpError, OverloadedError
+import numpy as np
+from numpy.typing import NDArray
+
+from offramp.errors import DeadlineError, OfframpError
+from offramp.exits.policy import UNKNOWN
+from offramp.exits.walk import STAYED
 from offramp.measure.profile import NOTHING, Profile
+from offramp.plan import ExitRule, Plan
 from offramp.records import Answer, EdgeTimings
+from offramp.tail import answer_of
 from offramp.tape.reader import Tape
 from offramp.units import Bytes, Seconds
+from offramp.wire.convert import alive_from_proto
 from offramp_edge_server.batcher import Batcher, Job
 from offramp_edge_server.costs import Costs
 from offramp_edge_server.settings import EdgeSettings
 from offramp_evaluation.replay.hub import Hub
+from offramp_evaluation.replay.voices import walk_tape
 
 Done = Callable[[Answer | OfframpError], None]
+
+
+class _Group(NamedTuple):
+    """Requests that may share a model call."""
+
+    split: int
+    exits: ExitRule
+    queue: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +48,21 @@ class _Request:
     row: int
     codec: str
     arrived: Seconds
+    alive_K: NDArray[np.bool_] | None
     done: Done
+
+
+class _Course(NamedTuple):
+    """What becomes of a batch, request by request."""
+
+    cuts: list[int]
+    """The branch where each leaves; STAYED: it goes to the end."""
+    labels: list[int]
+    """Of those who leave."""
+    after: list[float]
+    """Seconds from the model's start to each answer."""
+    computed: float
+    """Seconds until the model is idle again."""
 
 
 class SimulatedEdge:
@@ -33,6 +70,7 @@ class SimulatedEdge:
 
     def __init__(self, hub: Hub, tape: Tape, profile: Profile, settings: EdgeSettings) -> None:
         self._hub = hub
+        self._tape = tape
         self._profile = profile
         self._costs = Costs()
         self._batcher = Batcher[_Request](
@@ -46,14 +84,16 @@ class SimulatedEdge:
         self.busy_seconds = Seconds(0.0)
         """Time that the model and the codecs took, over all requests."""
 
-    def submit(self, split: int, codec: str, row: int, nbytes: int, budget: Seconds, done: Done) -> None:
+    def submit(self, plan: Plan, row: int, nbytes: int, alive: bytes, budget: Seconds, done: Done) -> None:
         """A request of `nbytes` has arrived; `done` is called, from an event, when it is answered or refused."""
         now = self._hub.now()
         deadline = Seconds(now + budget) if math.isfinite(budget) else Seconds(math.inf)
-        request = _Request(row, codec, now, done)
+        group = _Group(plan.split, plan.tail, plan.queue)
         try:
-            self._batcher.add(Job(group=split, owner=self, deadline=deadline, nbytes=Bytes(nbytes), work=request))
-        except OverloadedError as error:
+            alive_K = alive_from_proto(alive, self._tape.header.classes)
+            request = _Request(row, plan.codec, now, alive_K, done)
+            self._batcher.add(Job(group=group, owner=self, deadline=deadline, nbytes=Bytes(nbytes), work=request))
+        except OfframpError as error:
             done(error)
             return
         if not self._busy:
@@ -67,37 +107,64 @@ class SimulatedEdge:
             job.work.done(DeadlineError("too little of the budget is left at the edge"))
         if not taken.batch:
             return
-        split = taken.batch[0].group
-        assert isinstance(split, int)  # what `submit` groups by
-        decode = [self._profile.decode.get(f"{split}:{job.work.codec}", NOTHING).expected for job in taken.batch]
-        compute = self._profile.segment(split, self._profile.end).expected * len(taken.batch)
-        duration = Seconds(sum(decode) + compute)
+        group, batch = taken.batch[0].group, [job.work for job in taken.batch]
+        assert isinstance(group, _Group)  # what `submit` groups by
+        decode = [self._profile.decode.get(f"{group.split}:{request.codec}", NOTHING).expected for request in batch]
+        course = self._course(group, batch, len(batch) + len(self._batcher))
+        duration = Seconds(sum(decode) + course.computed)
         self._busy = True
         self.busy_seconds = Seconds(self.busy_seconds + duration)
+        staying = [place for place, cut in enumerate(course.cuts) if cut == STAYED]
+        for place, cut in enumerate(course.cuts):
+            if cut != STAYED:
+                answer = partial(self._answer, group, batch, decode, course, now, place)
+                self._hub.at(now + sum(decode) + course.after[place], answer)
 
         def finish() -> None:
-            self._finish(split, [job.work for job in taken.batch], decode, now, Seconds(compute), duration)
+            self._busy = False
+            if staying or not self._costs.knows(group):
+                self._costs.observe(group, len(batch), duration)
+            for place in staying:
+                self._answer(group, batch, decode, course, now, place)
+            self._pump()
 
         self._hub.at(now + duration, finish)
 
-    def _finish(
+    def _course(self, group: _Group, batch: list[_Request], waiting: int) -> _Course:
+        size, end = len(batch), self._profile.end
+        if not group.exits.thresholds or waiting < group.queue:
+            computed = self._profile.segment(group.split, end).expected * size
+            return _Course([STAYED] * size, [UNKNOWN] * size, [computed] * size, computed)
+        row_N = np.array([request.row for request in batch])
+        walked = walk_tape(self._tape, group.exits, row_N, np.full(size, UNKNOWN))
+        after_N, going_N, here, seconds = np.zeros(size), np.ones(size, np.bool_), group.split, 0.0
+        for cut in group.exits.asked:
+            seconds += self._profile.segment(here, cut, branch=True).expected * int(going_N.sum())
+            after_N[going_N] = seconds
+            going_N, here = going_N & (walked.left_at_N != cut), cut
+        seconds += self._profile.segment(here, end).expected * int(going_N.sum())
+        after_N[going_N] = seconds
+        return _Course(walked.left_at_N.tolist(), walked.label_N.tolist(), after_N.tolist(), seconds)
+
+    def _answer(
         self,
-        split: Hashable,
+        group: _Group,
         batch: list[_Request],
         decode: list[float],
+        course: _Course,
         started: Seconds,
-        compute: Seconds,
-        duration: Seconds,
+        place: int,
     ) -> None:
-        self._busy = False
-        self._costs.observe(split, len(batch), duration)
-        for request, own in zip(batch, decode, strict=True):
-            timings = EdgeTimings(
-                queue=Seconds(max(started - request.arrived + duration - compute - own, 0.0)),  # rounding
-                decode=Seconds(own),
-                compute=compute,
-                batch=len(batch),
-            )
-            logits_K = self._logits[split, request.codec][request.row]  # type: ignore[index]
-            request.done(Answer(logits=logits_K, timings=timings))
-        self._pump()
+        request, own, cut = batch[place], decode[place], course.cuts[place]
+        timings = EdgeTimings(
+            queue=Seconds(max(started - request.arrived + sum(decode) - own, 0.0)),  # rounding
+            decode=Seconds(own),
+            compute=Seconds(course.after[place]),
+            batch=len(batch),
+        )
+        if cut == STAYED:
+            logits_K = self._logits[group.split, request.codec][request.row]
+            request.done(answer_of(logits_K, timings, alive_K=request.alive_K))
+            return
+        logits_K = self._tape.branch(cut).logits_Nk[request.row]
+        request.done(answer_of(logits_K, timings, alive_K=request.alive_K, cut=cut, label=course.labels[place]))

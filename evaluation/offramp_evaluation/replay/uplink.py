@@ -86,7 +86,7 @@ class SimulatedUplink:
     def send(self, flight: Flight, deliver: Deliver) -> str:
         if reason := self.unready(flight.route):
             return reason
-        nbytes, now = request_wire_bytes(len(flight.payload)), self._hub.now()
+        nbytes, now = request_wire_bytes(len(flight.payload) + len(flight.alive)), self._hub.now()
         if reason := self._ledger.refusal(nbytes, flight.due, now):
             self._vigil.starved()
             return reason
@@ -112,7 +112,8 @@ class SimulatedUplink:
 
         # The budget was written into the request when it was sent; no timestamp crosses hosts.
         budget = Seconds(flight.due - flight.sent)
-        self._way.edge.submit(plan.split, plan.codec, row_of(flight.feature), len(flight.payload), budget, done)
+        row, nbytes = row_of(flight.feature), len(flight.payload)
+        self._way.edge.submit(plan, row, nbytes, flight.alive, budget, done)
 
     def _answered(self, number: int, outcome: Answer | OfframpError, connection: int) -> None:
         if connection != self._connection:

@@ -4,10 +4,11 @@
 
 So the deployed pipeline runs as it is: it cannot tell a tape from a network.
 
-# K classes, S fused scores
+# N rows of it, K classes, S fused scores
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,12 @@ from numpy.typing import NDArray
 from offramp.bundle.manifest import Manifest, SegmentSpec
 from offramp.clock import Clock
 from offramp.errors import PayloadError
+from offramp.exits.catalog import open_policy
+from offramp.exits.exclusion import alive_of
+from offramp.exits.policy import NO_STATE, BranchOutputs
+from offramp.exits.walk import Walked, walk
 from offramp.measure.profile import NOTHING, Profile
+from offramp.plan import ExitRule
 from offramp.records import Array, Feature
 from offramp.runtime.runtime import SegmentOutputs
 from offramp.tape.reader import Tape
@@ -93,6 +99,26 @@ class TapeCodec:
 
     def decode(self, payload: bytes) -> Feature:
         raise PayloadError(f"{len(payload)} bytes of a replayed payload hold no feature; the edge reads the tape")
+
+
+def walk_tape(tape: Tape, rule: ExitRule, row_N: NDArray[np.intp], final_N: NDArray[np.int64]) -> Walked:
+    """Where these rows leave under the rule, one after the other as one stream; `final_N` answers who stays."""
+    return walk(open_policy(rule), rule.asked, partial(_hear, tape, row_N), final_N)
+
+
+def alive_on_tape(tape: Tape, rule: ExitRule, row_N: NDArray[np.intp]) -> NDArray[np.bool_] | None:
+    """[N, K] what all branches of the rule together leave of the classes; None: it excludes none."""
+    policy, state, everybody = open_policy(rule), NO_STATE, np.arange(len(row_N))
+    for cut in rule.asked:
+        _, state = policy.decide(_hear(tape, row_N, cut, everybody), state)
+    return alive_of(state)
+
+
+def _hear(tape: Tape, row_N: NDArray[np.intp], cut: int, at: NDArray[np.intp]) -> BranchOutputs:
+    voice = tape.branch(cut)
+    assert voice.scores_NS is not None  # only tails carry none
+    rows = row_N[at]
+    return BranchOutputs(cut, voice.logits_Nk[rows], voice.scores_NS[rows])
 
 
 def row_of(feature: Feature) -> int:

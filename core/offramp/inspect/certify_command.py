@@ -2,20 +2,16 @@
 
 import argparse
 import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offramp.bundle.shipped import find_bundle
 from offramp.cli import DONE
 from offramp.errors import SettingsError
+from offramp.inspect.evidence_flags import add_evidence, evidence_from
 from offramp.units import parse_share
 
 if TYPE_CHECKING:
-    from offramp.bundle.manifest import Manifest
-    from offramp.bundle.store import Bundle
     from offramp.exits.certify import Promise
-    from offramp.exits.evidence import Evidence
 
 EPILOG = """\
 examples:
@@ -32,15 +28,9 @@ class CertifyCommand:
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         parser.epilog = EPILOG
-        samples = parser.add_argument_group("samples")
-        samples.add_argument("--data", metavar="KIND:PATH", help="what the bundle was built from")
-        samples.add_argument("--limit", type=int, metavar="N", help="the build's, for bundles that do not say it")
-        samples.add_argument(
-            "--tape", type=Path, metavar="FILE", help="recorded of this bundle, in the place of --data"
-        )
-        samples.add_argument("--subset", default="calibration", help="of the tape (default: calibration)")
-        samples.add_argument("--branches", metavar="CUTS", help="that may be asked, such as 2,4 (default: all)")
-        samples.add_argument("--block", type=int, metavar="N", help="count N neighbours of a stream as one draw")
+        add_evidence(parser)
+        parser.add_argument("--branches", metavar="CUTS", help="that may be asked, such as 2,4 (default: all)")
+        parser.add_argument("--block", type=int, metavar="N", help="count N neighbours of a stream as one draw")
         parser.add_argument("--dry-run", action="store_true", help="print the certificate, and write nothing")
         add_promise(parser)
 
@@ -59,7 +49,7 @@ class CertifyCommand:
         bundle = open_bundle(find_bundle(args.bundle))
         manifest = bundle.manifest
         way = Way.of(manifest, args.policy, args.branches)
-        evidence = _evidence(args, bundle)
+        evidence = evidence_from(args, bundle)
         halves = halves_of(evidence, units_of(evidence, temporal=way.temporal, block=args.block))
         certificate = certify(halves, way.path(), promise, manifest, looked_at=looked_at(manifest, evidence.origin))
         if not args.dry_run:
@@ -115,38 +105,10 @@ def promise_from(args: argparse.Namespace) -> "Promise | None":
         raise SettingsError(f"a certificate is about one loss, not about {' and '.join(given)}; keep one of them")
     (loss,) = given
     if args.method is not None and args.method not in list(Method):
-        raise SettingsError(unknown("method", args.method, list(Method)))
+        raise SettingsError(unknown("method", args.method, [method.value for method in Method]))
     return Promise(
         loss=loss,
         epsilon=parse_share(given[loss]),
         delta=float(f"{1 - parse_share(args.confidence):.12g}"),
         method=Method(args.method) if args.method else None,
     )
-
-
-def _evidence(args: argparse.Namespace, bundle: "Bundle") -> "Evidence":
-    if (args.tape is None) == (args.data is None):
-        raise SettingsError("samples come from --data, such as cifar10:PATH, or from a --tape; give one of the two")
-    return _of_tape(args, bundle.manifest) if args.tape is not None else _of_data(args, bundle)
-
-
-def _of_tape(args: argparse.Namespace, manifest: "Manifest") -> "Evidence":
-    from offramp.exits.evidence import evidence_of
-    from offramp.planning.attach import refuse_another_model
-    from offramp.tape.reader import open_tape
-
-    tape = open_tape(args.tape)
-    refuse_another_model(manifest, tape)
-    return evidence_of(tape, args.subset)
-
-
-def _of_data(args: argparse.Namespace, bundle: "Bundle") -> "Evidence":
-    from offramp.measure.calibration import another_source, calibration_part, listen
-    from offramp.runtime.onnx_backend import OnnxRuntime
-
-    part = calibration_part(bundle.manifest, args.data, limit=args.limit)
-    if warning := another_source(bundle.manifest, part):
-        print(f"warning: {warning}", file=sys.stderr)
-    print(f"running {len(part):,} calibration samples of {part.name} …", file=sys.stderr, flush=True)
-    with OnnxRuntime(bundle, capacity=2 * len(bundle.manifest.cuts)) as runtime:
-        return listen(bundle, runtime, part)

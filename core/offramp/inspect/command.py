@@ -3,6 +3,7 @@
 import argparse
 from typing import Protocol
 
+from offramp.inspect.calibration_command import CALIBRATION_COMMAND
 from offramp.inspect.certify_command import CERTIFY
 from offramp.inspect.show_command import CUTS, SHOW
 from offramp.inspect.verify_command import VERIFY
@@ -16,7 +17,13 @@ class _Verb(Protocol):
     def run(self, args: argparse.Namespace) -> int: ...
 
 
-VERBS: dict[str, _Verb] = {"show": SHOW, "cuts": CUTS, "verify": VERIFY, "certify": CERTIFY}
+VERBS: dict[str, _Verb] = {
+    "show": SHOW,
+    "cuts": CUTS,
+    "verify": VERIFY,
+    "calibration": CALIBRATION_COMMAND,
+    "certify": CERTIFY,
+}
 """None of their modules imports anything heavy before it runs: `offramp --help` imports them too."""
 
 

@@ -11,14 +11,15 @@ streams at once: row i of everything belongs to the sample of the i-th stream th
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-State = tuple[NDArray[np.generic], ...]
+State = tuple[NDArray[Any], ...]
 """What a policy remembers: arrays whose row i belongs to the i-th stream. Opaque to everybody else, except that rows
-may be taken (`rows_of`) when some samples leave."""
+may be taken (`rows_of`) when some samples leave. From a sample's first branch on they are as many, of the same types,
+so that rows that left at different branches can be put together again."""
 NO_STATE: State = ()
 """Of none of these streams anything is known."""
 UNKNOWN = -1

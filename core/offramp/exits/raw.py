@@ -64,11 +64,12 @@ class RawMargin(_Raw):
     def _leaves(self, lowered_NK: Floats, limit: Limit) -> NDArray[np.bool_]:
         exp_NK = np.exp(lowered_NK)
         needed_N = np.add.reduce(exp_NK, axis=1) * limit
+        ahead_N = _ONE
         if exp_NK.shape[1] > 1:
             exp_NK.partition(-2, axis=1)
-            leaves_N: NDArray[np.bool_] = _ONE - exp_NK[:, -2] >= needed_N
-            return leaves_N
-        return needed_N <= _ONE
+            ahead_N = _ONE - exp_NK[:, -2]
+        leaves_N: NDArray[np.bool_] = ahead_N >= needed_N
+        return leaves_N
 
 
 @np.errstate(invalid="ignore")  # of infinite ones, which become nan

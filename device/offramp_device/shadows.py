@@ -136,7 +136,8 @@ class Shadows:
     def _compare(self, said: Said, label: int, shadowed: float) -> None:
         logits_NK, scores_NS = said.outputs.logits_NK, said.outputs.scores_NS
         assert logits_NK is not None and scores_NS is not None  # noqa: PT018 - a branch says both or nothing
-        self._trust.label(scores_NS, agrees=int(logits_NK[0].argmax()) == label, shadowed=shadowed)
+        agrees = int(logits_NK[0].argmax()) == label
+        self._trust.label(said.cut, scores_NS, agrees=agrees, shadowed=shadowed)
 
     def _close(self) -> None:
         with self._lock:

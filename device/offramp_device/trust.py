@@ -36,20 +36,21 @@ class Trust:
         self._monitor: DriftMonitor | None = None
         self._steps: Steps | None = None
         self._base, self._promise = 0, PROMISE
-        self._deepest: int | None = None
+        self._asked: tuple[int, ...] = ()
         self._news = ""
 
     def follow(self, plan: Plan, promise: float = 0.0) -> None:
         """Another plan is in force, whose exits promise this agreement; 0: nothing is known.
 
         Caution that was raised stays until the labels say otherwise: a plan that is stricter because of it must not
-        look as if nothing had happened.
+        look as if nothing had happened. Of a rule over another one, the one whose policy has a path is watched: who
+        leaves as a known scene says nothing about how sure branches may be.
         """
-        rule = plan.exit
-        if not self._shadowed or not rule.thresholds or rule.policy not in PATHS:
+        rule = next((part for part in plan.exit.parts if part.thresholds and part.policy in PATHS), None)
+        if not self._shadowed or rule is None:
             return  # nobody is watched, or nobody leaves: what is known of those who would stays as it is
         with self._lock:
-            self._deepest = rule.asked[-1]
+            self._asked = tuple([cut for cut, _ in rule.thresholds])
             monitor, steps = self._monitor, Steps(rule.policy, PATHS[rule.policy])
             base, caution = steps.of(rule), 0
             same = self._steps is not None and self._steps.policy == rule.policy
@@ -74,20 +75,20 @@ class Trust:
 
     @property
     def asks(self) -> int | None:
-        """Cut of the deepest branch that was asked last; None: none ever was."""
-        return self._deepest
+        """Cut of the deepest branch that is watched, or was last; None: none ever was."""
+        return self._asked[-1] if self._asked else None
 
     def left(self) -> float:
         """A sample leaves at a branch: 0, or the whole network should answer it too, and it stands for so many."""
         with self._lock:
             return 0.0 if self._monitor is None else self._monitor.left()
 
-    def label(self, scores_NS: NDArray[np.float32], *, agrees: bool, shadowed: float) -> None:
-        """A branch with these scores and the whole network have both answered; `shadowed` is what `left` said of it, 0
-        when it was offloaded anyway.
+    def label(self, cut: int, scores_NS: NDArray[np.float32], *, agrees: bool, shadowed: float) -> None:
+        """The branch at this cut, with these scores, and the edge have both answered; `shadowed` is what `left` said of
+        it, 0 when it was offloaded anyway.
         """
         with self._lock:
-            if self._monitor is None or self._steps is None:
+            if self._monitor is None or self._steps is None or cut not in self._asked:
                 return
             event = self._monitor.note(self._steps.reached(scores_NS[0]), agrees, shadowed)
             if event is not None:

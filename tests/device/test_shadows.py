@@ -31,7 +31,7 @@ class Heard(Trust):
     def left(self) -> float:
         return 20.0
 
-    def label(self, scores_NS: NDArray[np.float32], *, agrees: bool, shadowed: float) -> None:
+    def label(self, cut: int, scores_NS: NDArray[np.float32], *, agrees: bool, shadowed: float) -> None:
         self.labels.append((agrees, shadowed))
 
 

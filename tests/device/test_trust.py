@@ -28,13 +28,13 @@ def disagree(trust: Trust, scores: np.ndarray = BARELY, samples: int = 2_000) ->
     """As many samples leave, and those that are shadowed turn out to be wrong."""
     for _ in range(samples):
         if shadowed := trust.left():
-            trust.label(scores, agrees=False, shadowed=shadowed)
+            trust.label(1, scores, agrees=False, shadowed=shadowed)
 
 
 def agree(trust: Trust, scores: np.ndarray = SURE, samples: int = 2_000) -> None:
     for _ in range(samples):
         if shadowed := trust.left():
-            trust.label(scores, agrees=True, shadowed=shadowed)
+            trust.label(1, scores, agrees=True, shadowed=shadowed)
 
 
 def test_labels_that_disagree_raise_caution_and_are_told_once() -> None:
@@ -78,7 +78,7 @@ def test_good_labels_bring_caution_down_again() -> None:
     disagree(trust, samples=700)
     raised = trust.caution
     for _ in range(3_000):
-        trust.label(SURE, agrees=True, shadowed=0.0)
+        trust.label(1, SURE, agrees=True, shadowed=0.0)
     assert trust.caution < raised
 
 
@@ -102,3 +102,31 @@ def test_nobody_is_watched_where_no_share_is_to_be_shadowed() -> None:
     trust = Trust(0.0)
     follow(trust, LENIENT)
     assert (trust.left(), trust.caution, trust.report()) == (0.0, 0, None)
+
+
+SCENES = "split=3, exit=difference:0.1@1+confidence:0.6@2, codec=float32"
+
+
+def test_under_a_temporal_rule_the_one_with_a_path_is_watched() -> None:
+    trust = Trust()
+    follow(trust, SCENES)
+    assert trust.asks == 2
+    for _ in range(700):
+        trust.label(2, BARELY, agrees=False, shadowed=trust.left())
+    assert trust.caution > 0
+
+
+def test_labels_of_a_branch_that_only_recognises_scenes_are_not_held_against_the_others() -> None:
+    trust = Trust()
+    follow(trust, SCENES)
+    for _ in range(700):
+        trust.label(1, BARELY, agrees=False, shadowed=trust.left())
+    assert (trust.caution, trust.report()) == (0, None)
+
+
+def test_a_rule_without_a_path_changes_nothing() -> None:
+    trust = a_trust()
+    disagree(trust, samples=700)
+    raised = trust.caution
+    follow(trust, "split=3, exit=patience:2, codec=float32")
+    assert (trust.caution, trust.asks) == (raised, 1)

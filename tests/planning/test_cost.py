@@ -201,4 +201,11 @@ def test_energy_is_computing_and_sending() -> None:
 
 def test_plans_are_found_whatever_their_revision() -> None:
     assert MODEL.find(ITEMS[2].plan(Revision(3, 7))) == 2
+
+
+def test_a_plan_that_asks_more_of_the_edge_is_no_candidate() -> None:
+    """Its forecast would be that of the same plan without."""
+    plan = ITEMS[2].plan(Revision(3, 7))
+    rule = ExitRule(policy="confidence", thresholds=((plan.split + 1, 0.9),))
+    assert MODEL.find(replace(plan, tail=rule)) is None
     assert MODEL.forecast_plan(Plan(split=1, codec="float32"), situation()) is None

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,3 +25,13 @@ def test_a_rule_below_every_step_is_not_careful_at_all() -> None:
 
 def test_who_lets_nobody_leave_is_as_careful_as_can_be() -> None:
     assert step_of(NO_EXIT) > max(len(path) for path in PATHS.values())
+
+
+def test_of_a_rule_over_another_one_the_more_lenient_counts() -> None:
+    sure, surer = (ExitRule(policy="confidence", thresholds=((1, step),)) for step in PATHS["confidence"][3:5])
+    assert step_of(replace(surer, over=sure)) == step_of(replace(sure, over=surer)) == 3
+
+
+def test_who_leaves_as_a_known_scene_stands_below_every_step() -> None:
+    sure = ExitRule(policy="confidence", thresholds=((1, 0.99),))
+    assert step_of(ExitRule(policy="difference", thresholds=((1, 0.1),), over=sure)) == -1

@@ -78,7 +78,9 @@ class CostModel:
         return other
 
     def find(self, plan: Plan) -> int | None:
-        """Its place among the candidates; None when it is none of them."""
+        """Its place among the candidates; None when it is none of them: they ask nothing further of the edge."""
+        if plan.tail.thresholds or plan.mask:
+            return None
         return self.roads.places.get(key(plan.split, plan.exit, plan.codec))
 
     def latency(self, situation: Situation, deadline: Seconds = DEFAULT_OBJECTIVE.deadline) -> Floats:

@@ -37,14 +37,9 @@ def step_of(rule: ExitRule) -> int:
     """How far up its policy's path a rule stands: as strict as that step, at its most lenient branch.
 
     A rule that lets nobody leave stands above every step; one that is more lenient than the first step, or whose
-    policy has no path, stands below it, at -1.
+    policy has no path, stands below it, at -1. Of a rule over another one the more lenient counts: either lets leave.
     """
-    if not rule.thresholds:
-        return ABOVE
-    path = PATHS.get(rule.policy, ())
-    sign = -1.0 if len(path) > 1 and path[0] > path[-1] else 1.0  # entropy: the smaller, the stricter
-    steps = [sum(sign * threshold >= sign * step for step in path) - 1 for _, threshold in rule.thresholds]
-    return min(steps)
+    return min(_own_step(part) for part in rule.parts)
 
 
 def branch_sets(cuts: Sequence[int]) -> list[tuple[int, ...]]:
@@ -60,3 +55,11 @@ def branch_sets(cuts: Sequence[int]) -> list[tuple[int, ...]]:
         for last in range(len(cuts) - 1, 1, -1):
             sets.add(tuple(cuts[last::-step][::-1]))
     return sorted(sets, key=lambda asked: (len(asked), asked))
+
+
+def _own_step(rule: ExitRule) -> int:
+    if not rule.thresholds:
+        return ABOVE
+    path = PATHS.get(rule.policy, ())
+    sign = -1.0 if len(path) > 1 and path[0] > path[-1] else 1.0  # entropy: the smaller, the stricter
+    return min(sum(sign * threshold >= sign * step for step in path) - 1 for _, threshold in rule.thresholds)

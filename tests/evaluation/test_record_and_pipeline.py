@@ -18,6 +18,7 @@ from offramp.measure.listen import Listener
 from offramp.measure.observe import observe, recorded
 from offramp.plan import NO_EXIT, ExitRule, Plan
 from offramp.planning.candidates import enumerate_candidates
+from offramp.planning.resolve import resolve
 from offramp.records import Answered, Result
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp.tape.header import TapeHeader, branch_voice
@@ -27,6 +28,8 @@ from offramp.tape.rows import TapeRows
 from offramp.units import Seconds
 from offramp_device.device import Device
 from offramp_device.uplink import LoopbackUplink
+from offramp_evaluation.replay.static import StaticReplay
+from tests.support.plans import a_profile
 from tests.support.tiny_bundle import BRANCHES, CLASSES, some_images
 
 COUNT = 60
@@ -124,6 +127,42 @@ def test_every_policy_split_and_codec_was_compared(tiny_bundle: Bundle, tape: Ta
                 for row in range(number, COUNT, 13):
                     if not near_a_border(tape, plan, row):
                         assert_same(device.infer(IMAGES[row]), tape, plan, row)
+
+
+STREAM = np.repeat(np.arange(15), 4)
+"""Rows of the tape: scenes of four frames that are all alike."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "split=2, exit=difference:0.1@1, codec=float32",
+        "split=2, exit=difference:0.1@1/0.1@2+confidence:0.8@2, codec=affine8",
+        "split=3, exit=temporal-patience:0@1/0@2, codec=float32",
+        "split=end, exit=difference:0.1@2",
+        "split=0, tail=confidence:0.7@1/0.6@2, codec=raw",
+        "split=1, exit=confidence:0.8, tail=margin:0.3@2, codec=float32",
+        "split=0, tail=patience:2, codec=raw",
+        "split=0, tail=exclusion-monotone:0.5, codec=raw",
+        "split=2, exit=exclusion:0.5, mask=on, codec=float32",
+        "split=1, exit=exclusion-monotone:0.6@1, mask=on, tail=confidence:0.5@2, codec=float32",
+        "split=1, exit=difference:0.1@1+exclusion:0.6@1, mask=on, tail=confidence:0.5@2, codec=float32",
+    ],
+)
+def test_a_stream_is_replayed_as_the_pipeline_answers_it(
+    tiny_bundle: Bundle, tape: Tape, device: Device, text: str
+) -> None:
+    manifest = tiny_bundle.manifest
+    plan, host = resolve(text, manifest), a_profile((0.0, 0.1, 0.2, 0.3, 0.4))
+    static = StaticReplay(tape, manifest, host, host, deadline=Seconds(60.0))
+    replayed = static.walk(plan, STREAM, np.arange(len(STREAM), dtype=np.float64))
+    device.adopt(Plan(split=END))  # so that nothing is remembered
+    device.adopt(plan)
+    results = [device.infer(IMAGES[row], stream="a") for row in STREAM]
+    assert [result.label for result in results] == replayed.label_N.tolist()
+    assert [result.exit for result in results] == replayed.exit_N.tolist()
+    assert [result.payload_bytes > 0 for result in results] == replayed.sent_N.tolist()
+    assert len({result.exit for result in results}) > 1, "some leave, some go on"
 
 
 def middle(rules: Sequence[ExitRule]) -> ExitRule:

@@ -157,6 +157,11 @@ def test_which_classes_are_alive_survives_the_wire(alive: list[bool]) -> None:
     assert (np.ones(len(alive), bool) if back is None else back).tolist() == alive
 
 
+def test_that_all_classes_are_excluded_is_not_sent() -> None:
+    """Two policies may leave nothing together; the edge then answers as if there were none."""
+    assert convert.alive_to_proto(np.zeros(10, bool)) == b""
+
+
 def test_class_0_is_the_lowest_bit_of_the_first_byte() -> None:
     """Held for devices and edges of two versions."""
     assert convert.alive_to_proto(np.arange(10) < 3) == bytes([0b111, 0])

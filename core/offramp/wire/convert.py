@@ -156,8 +156,8 @@ def answer_from_proto(message: pb.Answer) -> Answer:
 
 
 def alive_to_proto(alive_K: NDArray[np.bool_]) -> bytes:
-    """Which classes are not excluded; of all of them, nothing need be said."""
-    return b"" if alive_K.all() else np.packbits(alive_K, bitorder="little").tobytes()
+    """Which classes are not excluded; where that is all of them, or none, nothing is to be said."""
+    return b"" if alive_K.all() or not alive_K.any() else np.packbits(alive_K, bitorder="little").tobytes()
 
 
 def alive_from_proto(raw: bytes, classes: int) -> NDArray[np.bool_] | None:

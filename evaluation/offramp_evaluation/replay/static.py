@@ -7,10 +7,11 @@ The three queues (device, uplink, edge) serve in order of arrival, so each is on
 Exact as long as nothing is refused, late or lost, the edge has no reason to batch, and a stream's scenes are named
 before its next sample begins; `Static.exact` says whether that was so. Where it was not, `replay` is the answer.
 
-# N samples, S of them sent
+# N samples, S of them sent, R of them at one place, K classes
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from offramp.exits.walk import STAYED
 from offramp.measure.profile import NOTHING, Profile
 from offramp.plan import NO_EXIT, Plan
 from offramp.tail import OUT
-from offramp.tape.reader import Tape, Voice
+from offramp.tape.reader import Tape
 from offramp.units import Seconds
 from offramp.wire.convert import alive_to_proto
 from offramp.wire.framing import FRAME_HEADER, FRAME_SIZE, GRPC_PREFIX, REQUEST_FIELDS, wire_bytes
@@ -70,6 +71,13 @@ class Walk:
     """Each has to have its answer before the next begins."""
 
 
+class _AtEdge(NamedTuple):
+    exit_N: NDArray[np.int64]
+    seconds_N: Floats
+    """Of work."""
+    label_N: NDArray[np.int64]
+
+
 class StaticReplay:
     """A tape, two hosts and a deadline, asked about many plans, links and arrivals."""
 
@@ -86,18 +94,21 @@ class StaticReplay:
 
     def walk(self, plan: Plan, rows: NDArray[np.intp], arrivals: Floats) -> Walk:
         """What happens on the device, over whatever link."""
-        left_at_N, service_N, label_N = self._on_device(plan, rows)
+        sends = plan.codec != "none"
+        alive_NK = alive_on_tape(self._tape, plan.exit, rows) if plan.mask else None
+        # Of everybody: whoever is recognised later is answered what the edge said of the scene's first.
+        away = self._at_edge(plan, rows, alive_NK) if sends else None
+        final_N = self._tape.final().label_N[rows] if away is None else away.label_N
+        left_at_N, service_N, label_N = self._on_device(plan, rows, final_N)
         done_N, exit_N = lindley(arrivals, service_N), np.where(left_at_N >= 0, left_at_N, self._manifest.end)
-        sent_N = (left_at_N == STAYED) & (plan.codec != "none")
+        sent_N = (left_at_N == STAYED) & sends
         wire_N, edge_N = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows))
-        if sent_N.any():
-            rows_S = rows[sent_N]
-            sizes = self._tape.payload_bytes(plan.split, plan.codec)[rows_S].astype(np.int64)
-            alive_SK = alive_on_tape(self._tape, plan.exit, rows_S) if plan.mask else None
-            if alive_SK is not None:
-                sizes += [len(alive_to_proto(alive_K)) for alive_K in alive_SK]
+        if away is not None and sent_N.any():
+            sizes = self._tape.payload_bytes(plan.split, plan.codec)[rows[sent_N]].astype(np.int64)
+            if alive_NK is not None:
+                sizes += [len(alive_to_proto(alive_K)) for alive_K in alive_NK[sent_N]]
             wire_N[sent_N] = _wire_bytes(sizes + REQUEST_FIELDS)
-            exit_N[sent_N], edge_N[sent_N], label_N[sent_N] = self._at_edge(plan, rows_S, alive_SK)
+            exit_N[sent_N], edge_N[sent_N] = away.exit_N[sent_N], away.seconds_N[sent_N]
         return Walk(
             plan=plan,
             arrival_N=arrivals,
@@ -131,10 +142,12 @@ class StaticReplay:
             exact=exact,
         )
 
-    def _on_device(self, plan: Plan, rows: NDArray[np.intp]) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
+    def _on_device(
+        self, plan: Plan, rows: NDArray[np.intp], final_N: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
         """[N] the branch where each leaves (-1: none), seconds on the device, and the label."""
         asked = plan.exit.asked
-        walked = walk_tape(self._tape, plan.exit, rows, self._answers(plan).label_N[rows])
+        walked = walk_tape(self._tape, plan.exit, rows, final_N)
         left_at_N, service_N, here = walked.left_at_N, np.zeros(len(rows)), 0
         for cut in asked:
             service_N[(left_at_N == STAYED) | (left_at_N >= cut)] += self._device.segment(
@@ -146,35 +159,26 @@ class StaticReplay:
         service_N[staying] += self._device.encode.get(f"{plan.split}:{plan.codec}", NOTHING).expected
         return left_at_N, service_N, walked.label_N
 
-    def _answers(self, plan: Plan) -> Voice:
-        """What answers those who leave at no branch."""
-        nothing_sent = plan.split == self._manifest.end
-        return self._tape.final() if nothing_sent else self._tape.answer(plan.split, plan.codec)
-
-    def _at_edge(
-        self, plan: Plan, rows_S: NDArray[np.intp], alive_SK: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
-        """[S] where each is answered, seconds of work for it, and the label."""
-        logits_SK = self._answers(plan).logits_Nk[rows_S]
+    def _at_edge(self, plan: Plan, rows: NDArray[np.intp], alive_NK: NDArray[np.bool_] | None) -> "_AtEdge":
+        """What the edge would say of each, alone with it: no request ever waits with another one."""
+        answers = self._tape.answer(plan.split, plan.codec)
         decode = self._edge.decode.get(f"{plan.split}:{plan.codec}", NOTHING).expected
-        service_S, exit_S, here = np.full(len(rows_S), decode), np.full(len(rows_S), self._manifest.end), plan.split
-        label_S = self._answers(plan).label_N[rows_S].copy() if alive_SK is None else _masked(logits_SK, alive_SK)
-        # Alone at the edge, no request ever waits with another one.
         exits = plan.tail if plan.queue <= 1 else NO_EXIT
-        walked = walk_tape(self._tape, exits, rows_S, label_S)
-        going_S = np.ones(len(rows_S), np.bool_)
+        walked = walk_tape(self._tape, exits, rows, answers.label_N[rows])
+        label_N, exit_N = walked.label_N, np.where(walked.left_at_N >= 0, walked.left_at_N, self._manifest.end)
+        seconds_N, here = np.full(len(rows), decode), plan.split
         for cut in exits.asked:
-            service_S[going_S] += self._edge.segment(here, cut, branch=True).expected
-            leaves_S, here = walked.left_at_N == cut, cut
-            exit_S[leaves_S], going_S = cut, going_S & ~leaves_S
-            label_S[leaves_S] = walked.label_N[leaves_S]
-            if alive_SK is not None:
-                excluded_S = leaves_S & ~alive_SK[np.arange(len(rows_S)), walked.label_N]
-                label_S[excluded_S] = _masked(
-                    self._tape.branch(cut).logits_Nk[rows_S[excluded_S]], alive_SK[excluded_S]
-                )
-        service_S[going_S] += self._edge.segment(here, self._edge.end).expected
-        return exit_S, service_S, label_S
+            seconds_N[exit_N >= cut] += self._edge.segment(here, cut, branch=True).expected
+            here = cut
+        whole_N = exit_N == self._manifest.end
+        seconds_N[whole_N] += self._edge.segment(here, self._edge.end).expected
+        if alive_NK is not None:
+            for cut in np.unique(exit_N).tolist():
+                voice = answers if cut == self._manifest.end else self._tape.branch(cut)
+                excluded_N = (exit_N == cut) & ~alive_NK[np.arange(len(rows)), label_N]
+                logits_RK = np.where(alive_NK[excluded_N], voice.logits_Nk[rows[excluded_N]], OUT)
+                label_N[excluded_N] = logits_RK.argmax(axis=1)
+        return _AtEdge(exit_N, seconds_N, label_N)
 
     def _away(
         self, ready_S: Floats, wire_S: NDArray[np.int64], service_S: Floats, up: Integral, down: Integral
@@ -187,11 +191,6 @@ class StaticReplay:
         alone = bool(np.all(waited_S[1:] <= service_S[:-1] + INSTANT))
         back_S = down.queue(answered_S, np.full(len(answered_S), float(answer_bytes(self._manifest))))
         return back_S + down.trace.delay_at(back_S), alone
-
-
-def _masked(logits_SK: NDArray[np.float32], alive_SK: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """[S] the largest logit of a class that is alive."""
-    return np.asarray(np.where(alive_SK, logits_SK, OUT).argmax(axis=1), np.int64)
 
 
 def lindley(ready_N: Floats, service_N: Floats) -> Floats:

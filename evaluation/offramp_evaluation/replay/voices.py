@@ -107,11 +107,12 @@ def walk_tape(tape: Tape, rule: ExitRule, row_N: NDArray[np.intp], final_N: NDAr
 
 
 def alive_on_tape(tape: Tape, rule: ExitRule, row_N: NDArray[np.intp]) -> NDArray[np.bool_] | None:
-    """[N, K] what all branches of the rule together leave of the classes; None: it excludes none."""
+    """[N, K] the classes that all branches of the rule leave, where they leave any; None: it excludes none."""
     policy, state, everybody = open_policy(rule), NO_STATE, np.arange(len(row_N))
     for cut in rule.asked:
         _, state = policy.decide(_hear(tape, row_N, cut, everybody), state)
-    return alive_of(state)
+    alive_NK = alive_of(state)
+    return None if alive_NK is None else alive_NK | ~alive_NK.any(axis=1, keepdims=True)
 
 
 def _hear(tape: Tape, row_N: NDArray[np.intp], cut: int, at: NDArray[np.intp]) -> BranchOutputs:

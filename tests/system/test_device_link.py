@@ -19,7 +19,9 @@ from offramp.codecs.catalog import open_codec
 from offramp.plan import parse_plan
 from offramp.records import Answered, Result
 from offramp.runtime.onnx_backend import OnnxRuntime
+from offramp.units import Seconds
 from offramp_device import Device
+from offramp_device.uplink import LoopbackUplink
 from tests.device.processes import RunningDevice, a_link, an_edge, run_device
 from tests.support.certificates import make_certificates
 from tests.support.tiny_bundle import some_images, write_tiny_bundle
@@ -199,6 +201,27 @@ def test_two_devices_on_different_plans_never_disturb_each_other(tiny_bundle: Bu
             truth_K = expected[second if 50 <= index < 100 else first][index % 16]
             assert result.logits is not None
             assert np.abs(result.logits - truth_K).max() <= 1e-4 * np.abs(truth_K).max()
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        "split=0, tail=confidence:0.7@1/0.6@2, codec=raw",
+        "split=1, exit=exclusion:0.6@1, tail=confidence:0.5@2, mask=on, codec=affine8",
+        "split=2, exit=difference:0.05@1/0.05@2, codec=affine8+zstd",
+    ],
+)
+def test_over_a_socket_a_stream_is_answered_as_in_one_process(tiny_bundle: Bundle, plan: str) -> None:
+    """Exits at the edge, excluded classes and scenes: two frames of each."""
+    frames = np.repeat(some_images(12, seed=3), 2, axis=0)
+    with an_edge(tiny_bundle.path) as edge:
+        found = []
+        for where in (edge.address, LoopbackUplink(tiny_bundle)):
+            with Device.open(tiny_bundle.path, edge=where, plan=plan, deadline=Seconds(20.0)) as device:
+                results = [device.infer(frame) for frame in frames]
+            found.append([(one.answered, one.label, one.exit, one.payload_bytes) for one in results])
+    assert found[0] == found[1]
+    assert len({place for _, _, place, _ in found[0]}) > 1
 
 
 def test_one_device_may_be_asked_by_several_threads(tiny_bundle: Bundle) -> None:

@@ -22,7 +22,7 @@ from benchmarks.harness import Claim, a_parser, report
 from offramp.bundle.store import open_bundle
 from offramp.errors import InputError
 from offramp.exits.bounds import Floats, betting_p, binomial_tail
-from offramp.exits.certify import operations
+from offramp.exits.charge import Charge
 from offramp.exits.evidence import Evidence, evidence_of
 from offramp.exits.losses import Loss, losses_of, walks_of
 from offramp.exits.paths import path
@@ -128,13 +128,14 @@ def walk_tape(bundle: Path, tape: Path, subset: str, policy: str) -> Population:
     evidence: Evidence = evidence_of(open_tape(tape), subset)
     rules = path(policy, sorted(branch.cut for branch in manifest.branches), finer=FINER)
     walks: list[Walked] = walks_of(evidence, rules)
+    charge = Charge.of(manifest)
     temperatures = {branch.cut: branch.temperature for branch in manifest.branches}
     temperatures[manifest.end] = manifest.final_temperature
     return Population(
         rules=rules,
         losses={loss: losses_of(evidence, walks, loss, temperatures) for loss in Loss},
         leave_T=np.array([np.mean(walked.left_at_N != STAYED) for walked in walks]),
-        operations_T=np.array([operations(one, rule, manifest) for one, rule in zip(walks, rules, strict=True)]),
+        operations_T=np.array([charge.share(one, rule.asked) for one, rule in zip(walks, rules, strict=True)]),
     )
 
 

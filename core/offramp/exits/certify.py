@@ -15,10 +15,10 @@ from offramp.bundle.manifest import Manifest
 from offramp.data.held_out import held_out
 from offramp.errors import SettingsError
 from offramp.exits.certificate import Certificate, ExitShare, Seen
+from offramp.exits.charge import Charge
 from offramp.exits.evidence import Evidence, Units
 from offramp.exits.losses import Loss, Progress, exit_shares, losses_of, walks_of
 from offramp.exits.risk import Controlled, Method, RiskLimit, by_unit, control, least_units
-from offramp.exits.walk import STAYED, Walked
 from offramp.plan import ExitRule
 
 NOTHING = Seen(samples=0, units=0)
@@ -126,7 +126,7 @@ def certify(
         steps=len(path.rules),
         step=found.step,
         exits=tuple(ExitShare(cut=cut, share=share) for cut, share in exit_shares(walked, rule.asked)),
-        operations=operations(walked, rule, manifest),
+        operations=Charge.of(manifest).share(walked, rule.asked),
         accuracy=float(np.mean(walked.label_N == evidence.truth_N)) if known else None,
         full_accuracy=float(np.mean(evidence.final_label_N == evidence.truth_N)) if known else None,
         data=evidence.origin.data,
@@ -142,22 +142,6 @@ def in_units(losses_NT: NDArray[np.float64], units: Units, *, seed: int) -> NDAr
     losses_MT = by_unit(losses_NT, units.number_N)
     shuffled_MT: NDArray[np.float64] = losses_MT[np.random.default_rng(seed).permutation(len(losses_MT))]
     return shuffled_MT
-
-
-def operations(walked: Walked, rule: ExitRule, manifest: Manifest) -> float:
-    """Mean share of the whole network's multiply-accumulates; every branch that a sample meets is charged."""
-    before = [0]
-    for stage in manifest.stages:
-        before.append(before[-1] + stage.macs)
-    branches, spent = 0, {}
-    for cut in rule.asked:
-        branch = manifest.branch_at(cut)
-        branches += branch.macs if branch else 0
-        spent[cut] = before[cut] + branches
-    stayed_N = walked.left_at_N == STAYED
-    total = float(np.mean(stayed_N)) * (before[-1] + branches)
-    total += sum(float(np.mean(walked.left_at_N == cut)) * macs for cut, macs in spent.items())
-    return total / max(1, before[-1])
 
 
 def _temperatures(manifest: Manifest) -> dict[int, float]:

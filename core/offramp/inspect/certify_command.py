@@ -51,7 +51,8 @@ class CertifyCommand:
         way = Way.of(manifest, args.policy, args.branches)
         evidence = evidence_from(args, bundle)
         halves = halves_of(evidence, units_of(evidence, temporal=way.temporal, block=args.block))
-        certificate = certify(halves, way.path(), promise, manifest, looked_at=looked_at(manifest, evidence.origin))
+        path = way.path(halves, promise, manifest, together=args.together)
+        certificate = certify(halves, path, promise, manifest, looked_at=looked_at(manifest, evidence.origin))
         if not args.dry_run:
             write_certificate(bundle, certificate)
         if args.json:
@@ -77,6 +78,9 @@ def add_promise(parser: argparse.ArgumentParser) -> None:
         "--method",
         metavar="NAME",
         help="ltt, wsr or crc (default: ltt where it is exact, else wsr): see docs/guarantees.md",
+    )
+    promise.add_argument(
+        "--together", action="store_true", help="one threshold for all branches, instead of tuning each of them"
     )
     promise.add_argument(
         "--policy",

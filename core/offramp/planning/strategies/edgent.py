@@ -7,7 +7,7 @@ the cut before it at which the edge takes over. The deadline is the objective's;
     exit point n, partition k    split=k, the edge finishes
     exit point b, partition b    split=b, exit=confidence:0@b: everybody leaves at b
 
-Pairs with the partition before an early exit point cannot be said: our edges finish the network. Where one of these
+Pairs with the partition before an early exit point are left out: no candidate has exits at the edge. Where one of these
 would be chosen, the pair (n, k) answers later and better, or (b, b) sends nothing. The paper predicts by regressions
 per kind of layer, here it is the measured profile; it sends features as they are, here each recorded codec makes a pair
 of its own. When no pair meets the deadline, the paper answers nothing, and we take the fastest.

@@ -14,6 +14,7 @@ from offramp.bundle.store import Bundle, open_bundle
 from offramp.clock import Clock, SystemClock
 from offramp.errors import LinkError, PlanError
 from offramp.plan import Plan
+from offramp.planning.certified import with_certificate
 from offramp.planning.resolve import default_plan, resolve
 from offramp.records import NO_REVISION, Array, Result, Revision, Sample
 from offramp.runtime.runtime import Runtime
@@ -132,7 +133,8 @@ class Device:
             opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
             clock = SystemClock()
             engine = open_engine(opened, clock, threads=threads, slowdown=slowdown)
-            chosen = choose_plan(plan, opened.manifest, has_edge=edge is not None)
+            written = plan and with_certificate(plan, opened)
+            chosen = choose_plan(written, opened.manifest, has_edge=edge is not None)
             return cls(
                 opened.manifest,
                 engine.runtime,

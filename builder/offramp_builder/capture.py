@@ -12,13 +12,13 @@ trained.
 # N samples, K classes
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
+from torch.utils._pytree import tree_leaves
 
 from offramp.errors import ModelError
 from offramp.records import SampleSpec
@@ -26,6 +26,7 @@ from offramp.registry import unknown
 from offramp_builder.cuts import INPUT, OUTPUT, PREPROCESS, FoundCut, find_cuts
 from offramp_builder.graphs import tidy
 from offramp_builder.operations import count_macs
+from offramp_builder.placement.own import OwnExit, check_end, hanging_at, named_logits, only_end, own_exits
 from offramp_builder.quiet import quietly
 from offramp_builder.refusals import check_answers, check_graph, explain
 
@@ -43,7 +44,15 @@ class Road(nn.Module):
         self.model = model
 
     def forward(self, sample: Tensor) -> Tensor:
-        return _logits(self.model(self.preprocess(sample)))
+        *_, logits_NK = self.answers(sample).values()
+        return logits_NK
+
+    def answers(self, sample: Tensor) -> dict[str, Tensor]:
+        """Logits of all exits that the network has of its own, by name, and of its end, which comes last."""
+        logits, end = named_logits(self.model(self.preprocess(sample)))
+        others = {name: value for name, value in logits.items() if name != end}
+        # Logits are float32 in every bundle, whatever the network computes in.
+        return {name: value.float() for name, value in (*others.items(), (end, logits[end]))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,6 +68,8 @@ class Captured:
     """K."""
     examples: Tensor
     """EXAMPLES raw samples, for whoever needs some to try."""
+    own: tuple[OwnExit, ...] = ()
+    """The exits that the network brings along, in order."""
 
     @property
     def end(self) -> int:
@@ -88,8 +99,9 @@ def capture(
 ) -> Captured:
     """Trace the network with a free batch size and find its cuts.
 
-    The network is put into evaluation mode and stays there. Of a tuple or list that it returns the first member is
-    taken for the logits, of a mapping the member `logits`; what computes only the others is dropped.
+    The network is put into evaluation mode and stays there. It may return a tuple or list that begins with its logits,
+    or a mapping with the key `logits`; what computes only other members is dropped. Where several members are logits
+    [N, K], the last one, or the one called `final` or `logits`, is its end, and the others are exits of its own.
 
     Args:
         module: From the preprocessed input to logits.
@@ -106,10 +118,11 @@ def capture(
         examples = random_samples(sample, EXAMPLES)
     examples = examples[torch.arange(EXAMPLES) % len(examples)]
     logits_NK = check_answers(road, examples)
+    traced = _Traced(road.preprocess, road.model).eval()
     with quietly():
         try:
             program = torch.export.export(
-                road, (examples[:_TRACED],), dynamic_shapes={"sample": {0: torch.export.Dim.DYNAMIC}}
+                traced, (examples[:_TRACED],), dynamic_shapes={"sample": {0: torch.export.Dim.DYNAMIC}}
             )
             # Without it models that work in place are silently wrong in every slice.
             program = program.run_decompositions({})
@@ -118,15 +131,24 @@ def capture(
     check_graph(program)
     graph = tidy(program.module())
     (placeholder,) = graph.graph.find_nodes(op="placeholder")
-    (logits,) = graph.graph.output_node().all_input_nodes
+    with torch.no_grad():
+        names = list(road.answers(examples[:_TRACED]))
+    answers: dict[str, Node] = dict(zip(names, tree_leaves(graph.graph.output_node().args), strict=True))
+    *_, logits = answers.values()
+    exits = {name: node for name, node in answers.items() if node is not logits}
     macs = count_macs(graph, examples[:1])
-    cuts = find_cuts(placeholder, logits, macs)
+    check_end(placeholder, answers, macs)
+    places = hanging_at(placeholder, logits, list(exits.values()))
+    cuts = find_cuts(placeholder, logits, macs, also=[node for node, _ in places])
+    own = own_exits(graph, cuts, exits, places)
+    only_end(graph, logits)
     if all(cut.name in (INPUT, PREPROCESS, OUTPUT) for cut in cuts):
         raise ModelError(
             f"{type(module).__name__} has no cut: nowhere between its input and its output is a single tensor alone "
             f"alive; give it a point where its paths meet, or run it whole on one machine"
         )
-    return Captured(road=road, graph=graph, sample=sample, cuts=cuts, classes=logits_NK.shape[1], examples=examples)
+    classes = logits_NK.shape[1]
+    return Captured(road=road, graph=graph, sample=sample, cuts=cuts, classes=classes, examples=examples, own=own)
 
 
 def random_samples(sample: SampleSpec, count: int, *, seed: int = 0) -> Tensor:
@@ -141,15 +163,8 @@ def random_samples(sample: SampleSpec, count: int, *, seed: int = 0) -> Tensor:
     return torch.from_numpy(values)
 
 
-def _logits(output: object) -> Tensor:
-    found = output
-    if isinstance(output, Mapping):
-        found = output.get("logits")
-    elif isinstance(output, tuple | list) and output:
-        found = output[0]
-    if not isinstance(found, Tensor):
-        raise ModelError(
-            f"the network returns {type(output).__name__}, in which there are no logits to be found; return a tensor "
-            f"[N, K], a tuple that begins with it, or a mapping with the key 'logits'"
-        )
-    return found.float()  # logits are float32 in every bundle, whatever the network computes in
+class _Traced(Road):
+    """The same for torch.export, with the logits of all exits."""
+
+    def forward(self, sample: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        return tuple(self.answers(sample).values())

@@ -75,22 +75,20 @@ class FoundCut:
         return Bytes(sum(tensor.spec.nbytes for tensor in self.tensors))
 
 
-def find_cuts(
-    sample: Node, logits: Node, macs: dict[str, int], *, also: Collection[Node] = ()
-) -> tuple[FoundCut, ...]:
+def find_cuts(sample: Node, logits: Node, macs: dict[str, int], *, also: Collection[Node] = ()) -> tuple[FoundCut, ...]:
     """Every cut between `sample` and `logits`, both included.
 
     Args:
         sample: The graph's placeholder.
         logits: The node that the graph returns.
-        macs: Multiply-accumulates of each node, by name; nodes without operations may be missing.
+        macs: Multiply-accumulates of each node, by name; nodes without operations may be missing, and what is computed
+            from parameters alone counts nothing: it could be computed once for all samples.
         also: Further nodes where branches hang.
     """
-    dependent = depending_on(sample)
-    written = [node for node in sample.graph.nodes if node in dependent]
+    written = needed_for(sample, [logits])
     following = dict(pairwise(written))
     batch = sample.meta["val"].shape[0]
-    alone = {sample, logits, *(node for node in _bottlenecks(written) if _can_cross(node, batch))}
+    alone = {sample, logits, *(node for node in bottlenecks(written) if _can_cross(node, batch))}
     inside = {node for node in written if _operation(node) in _NONLINEARITIES or node in also} - alone
     moving = _as_late_as_possible(written, alone | inside)
     alive = _alive(moving)
@@ -100,15 +98,11 @@ def find_cuts(
         if node in (sample, logits)
         or (node in alone | inside and _is_after_preprocessing(node, following) and _all_cross(alive[node], batch))
     ]
-    names = _unique(
-        [_name(node, sample, logits, following) for node in found], first=[node in alone for node in found]
-    )
-    # What does not move, such as the norm of a weight, is counted where it is written.
-    done = {node.name for node in moving}
-    spent, passed = sum(count for name, count in macs.items() if name not in done), {}
+    names = _unique([_name(node, sample, logits, following) for node in found], first=[node in alone for node in found])
+    spent, passed = 0, {}
     for node in moving:
         spent += macs.get(node.name, 0)
-        passed[node] = spent if node is not sample else 0
+        passed[node] = spent
     return tuple(
         FoundCut(
             position=position,
@@ -133,7 +127,20 @@ def depending_on(sample: Node) -> set[Node]:
     return moving
 
 
-def _bottlenecks(moving: Sequence[Node]) -> Iterator[Node]:
+def needed_for(sample: Node, results: Sequence[Node]) -> list[Node]:
+    """What runs between `sample` and `results`, both included, as the graph has it in order."""
+    dependent = depending_on(sample)
+    needed: set[Node] = set()
+    waiting = list(results)
+    while waiting:
+        node = waiting.pop()
+        if node in dependent and node not in needed:
+            needed.add(node)
+            waiting.extend(node.all_input_nodes)
+    return [node for node in sample.graph.nodes if node in needed]
+
+
+def bottlenecks(moving: Sequence[Node]) -> Iterator[Node]:
     """The nodes after which they alone are alive."""
     return (node for index, (node, alive) in enumerate(_alive(moving).items()) if alive == [node] and index > 0)
 

@@ -41,6 +41,10 @@ def verify_slices(captured: Captured, samples: Tensor) -> None:
         expected = captured.road(samples)
         at = run_to(captured, range(captured.end + 1), samples)
         _compare(at[captured.end][0], expected, "the captured graph")
+        answers = captured.road.answers(samples)
+        for own in captured.own:
+            what = f"the network's own exit {own.name!r} at cut {captured.cuts[own.position].name!r}"
+            _compare(own.network(at[own.position][0]), answers[own.name], what)
         output = [tensor.node for tensor in captured.cuts[-1].tensors]
         for cut in captured.cuts[1:-1]:
             tail = piece(captured.graph, [tensor.node for tensor in cut.tensors], output)

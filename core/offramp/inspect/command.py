@@ -5,6 +5,7 @@ from typing import Protocol
 
 from offramp.inspect.calibration_command import CALIBRATION_COMMAND
 from offramp.inspect.certify_command import CERTIFY
+from offramp.inspect.exits_command import EXITS_COMMAND
 from offramp.inspect.show_command import CUTS, SHOW
 from offramp.inspect.verify_command import VERIFY
 
@@ -21,6 +22,7 @@ VERBS: dict[str, _Verb] = {
     "show": SHOW,
     "cuts": CUTS,
     "verify": VERIFY,
+    "exits": EXITS_COMMAND,
     "calibration": CALIBRATION_COMMAND,
     "certify": CERTIFY,
 }

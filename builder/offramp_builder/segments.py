@@ -34,7 +34,7 @@ class Branch:
     """Index into `Captured.cuts` of the cut that it hangs on."""
     kind: str
     network: nn.Module
-    """Reads the first tensor of its cut. See `offramp_builder.scores.BranchNetwork`; in evaluation mode from here on."""
+    """See `offramp_builder.scores.BranchNetwork`; in evaluation mode from here on."""
     temperature: float = 1.0
     accuracy: float | None = None
     """Alone, on the calibration split, in [0, 1]; None when untrained."""

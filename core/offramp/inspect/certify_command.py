@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from offramp.bundle.shipped import find_bundle
@@ -11,7 +12,7 @@ from offramp.inspect.evidence_flags import add_evidence, evidence_from
 from offramp.units import parse_share
 
 if TYPE_CHECKING:
-    from offramp.exits.certify import Promise
+    from offramp.planning.certifying import Order
 
 EPILOG = """\
 examples:
@@ -37,28 +38,23 @@ class CertifyCommand:
     def run(self, args: argparse.Namespace) -> int:
         from offramp.bundle.store import open_bundle
         from offramp.exits.certificate import write_certificate
-        from offramp.exits.certify import certify, halves_of
-        from offramp.exits.evidence import units_of
         from offramp.inspect.certificate_page import certificate_page, certificate_record
-        from offramp.measure.calibration import looked_at
+        from offramp.planning.certifying import certified
         from offramp.planning.ways import Way
 
-        promise = promise_from(args)
-        if promise is None:
+        order = order_from(args)
+        if order is None:
             raise SettingsError("nothing is promised; give --drop 1%, --disagreement 1% or --brier 1%")
+        order = replace(order, branches=args.branches, block=args.block)
         bundle = open_bundle(find_bundle(args.bundle))
-        manifest = bundle.manifest
-        way = Way.of(manifest, args.policy, args.branches)
-        evidence = evidence_from(args, bundle)
-        halves = halves_of(evidence, units_of(evidence, temporal=way.temporal, block=args.block))
-        path = way.path(halves, promise, manifest, together=args.together)
-        certificate = certify(halves, path, promise, manifest, looked_at=looked_at(manifest, evidence.origin))
+        Way.of(bundle.manifest, order.policy, order.branches)  # what cannot be is said before anything is run
+        certificate = certified(evidence_from(args, bundle), order, bundle.manifest)
         if not args.dry_run:
             write_certificate(bundle, certificate)
         if args.json:
             print(json.dumps(certificate_record(certificate), indent=1, ensure_ascii=False))
         else:
-            print(certificate_page(certificate, manifest))
+            print(certificate_page(certificate, bundle.manifest))
         return DONE
 
 
@@ -91,7 +87,7 @@ def add_promise(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def promise_from(args: argparse.Namespace) -> "Promise | None":
+def order_from(args: argparse.Namespace) -> "Order | None":
     """None where the flags promise nothing.
 
     Raises:
@@ -100,6 +96,7 @@ def promise_from(args: argparse.Namespace) -> "Promise | None":
     from offramp.exits.certify import Promise
     from offramp.exits.losses import Loss
     from offramp.exits.risk import Method
+    from offramp.planning.certifying import Order
     from offramp.registry import unknown
 
     given = {loss: getattr(args, loss) for loss in Loss if getattr(args, loss) is not None}
@@ -108,11 +105,14 @@ def promise_from(args: argparse.Namespace) -> "Promise | None":
     if len(given) > 1:
         raise SettingsError(f"a certificate is about one loss, not about {' and '.join(given)}; keep one of them")
     (loss,) = given
-    if args.method is not None and args.method not in list(Method):
-        raise SettingsError(unknown("method", args.method, [method.value for method in Method]))
-    return Promise(
+    methods = [method.value for method in Method]
+    if args.method is not None and args.method not in methods:
+        raise SettingsError(unknown("method", args.method, methods))
+    promise = Promise(
         loss=loss,
         epsilon=parse_share(given[loss]),
         delta=float(f"{1 - parse_share(args.confidence):.12g}"),
         method=Method(args.method) if args.method else None,
     )
+    promise.of("sample")  # what nobody can promise is said at once
+    return Order(promise=promise, policy=args.policy, together=args.together)

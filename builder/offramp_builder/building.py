@@ -1,20 +1,20 @@
 """From a recipe to a bundle.
 
     data ─ split ─┐
-    network, weights ┴► capture ─► train ─► capture ─► branches, temperatures ─► ranges ─► write ─► candidates
+    network, weights ┴► capture ─► learn ─► capture ─► branches, temperatures ─► ranges ─► write ─► candidates
 
 The first capture is a trial: a network that cannot be divided is refused before hours of training, not after.
 """
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import file_entry, open_bundle
@@ -24,20 +24,23 @@ from offramp.planning.attach import attach_candidates
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp_builder.branches.placing import place_branches
 from offramp_builder.branches.settings import BranchSettings
-from offramp_builder.branches.supervising import throw_away_classifiers
-from offramp_builder.branches.training import TrainedExits, train_branches
+from offramp_builder.branches.training import TrainedExits, calibrated, train_branches
 from offramp_builder.branches.untrained import untrained_branches
-from offramp_builder.bundle import REFERENCES, check_place, write_bundle
-from offramp_builder.capture import Captured, capture, random_samples
+from offramp_builder.bundle import check_place, write_bundle
+from offramp_builder.capture import Captured, random_samples
 from offramp_builder.choose import choose_cuts
+from offramp_builder.learning import Learned, capture_road, checkpoints_of, examples_of, learn
 from offramp_builder.models import open_model
-from offramp_builder.preprocess import preprocessor
+from offramp_builder.placement.own import KIND as OWN
+from offramp_builder.placement.search import Searched, attach_exits, search
+from offramp_builder.placement.settings import SEARCH
 from offramp_builder.pretrained import load_weights
 from offramp_builder.progress import Screen
 from offramp_builder.ranges import calibrate
 from offramp_builder.recipe import Recipe
+from offramp_builder.segments import Branch
 from offramp_builder.sources import Sources, gather
-from offramp_builder.training.trainer import batches_of, evaluate, train
+from offramp_builder.training.trainer import batches_of, evaluate
 
 _RANGED_BY = 1_000
 """Calibration samples that ranges are taken from."""
@@ -76,19 +79,22 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
         load_weights(model, recipe.weights)
         if sources.sample.kind == "image" and not sources.mean:
             screen.warn("no --mean and --std: pixels are only divided by 255; give those that the weights learned with")
-    captured = _capture(model, sources)
+    captured = capture_road(model, sources)
     labels = _labels(captured, sources)
-    positions = place_branches(captured, recipe.branches)
+    request = branch_request(captured, recipe)
+    positions = place_branches(captured, request)
     kept = choose_cuts(captured, recipe.cuts, positions)
+    hanging = ", ".join(captured.cuts[position].name for position in positions) or "none"
     screen.say(
         f"{recipe.model}: {captured.macs / 1e6:.1f} M multiply-accumulates, {len(captured.cuts)} cuts found, "
-        f"{len(kept)} kept, branches at {', '.join(captured.cuts[position].name for position in positions) or 'none'}"
+        f"{len(kept)} kept, branches at {'places to be searched for' if request == SEARCH else hanging}"
     )
-    checkpoint = checkpoint_of(out)
-    if recipe.train and sources.parts:
-        _train(captured, positions, recipe, sources.parts, checkpoint, screen)
-        captured = _capture(model, sources)
-    exits = _exits(captured, positions, recipe, sources.parts, screen)
+    learned = learn(captured, positions, recipe, sources, out, screen)
+    captured = learned.captured
+    searched = _search(learned, recipe, sources.parts, screen) if request == SEARCH else None
+    exits = searched.exits if searched else _exits(learned, positions, recipe, sources.parts, screen)
+    if searched:
+        kept = choose_cuts(captured, recipe.cuts, [branch.position for branch in exits.branches])
     test_accuracy = None
     if sources.parts and not recipe.untrained:
         screen.progress("testing", 0, 1)
@@ -106,21 +112,19 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
         final_temperature=exits.final_temperature,
         final_accuracy=exits.final_accuracy,
         provenance=_provenance(recipe, sources, data, test_accuracy),
-        reference=_reference(sources.parts),
+        reference=examples_of(sources.parts),
     )
+    if searched:
+        attach_exits(open_bundle(out), searched.table, screen.progress)
     judged = _attach_candidates(out, sources.parts, screen) if sources.parts and not recipe.untrained else 0
-    checkpoint.unlink(missing_ok=True)
+    for checkpoint in checkpoints_of(out):
+        checkpoint.unlink(missing_ok=True)
     return Built(
         manifest=open_bundle(out).manifest if judged else manifest,
         sizes=sources.parts.sizes() if sources.parts else "",
         test_accuracy=test_accuracy,
         candidates=judged,
     )
-
-
-def checkpoint_of(out: Path) -> Path:
-    """Where an interrupted training of this bundle waits."""
-    return out.with_name(f".{out.name}.training.pt")
 
 
 def _report_skipped(data: DataSet | None, screen: Screen) -> None:
@@ -133,19 +137,6 @@ def _report_skipped(data: DataSet | None, screen: Screen) -> None:
         screen.say(f"  … and {len(data.skipped) - 5} more")
 
 
-def _capture(model: nn.Module, sources: Sources) -> Captured:
-    preprocess = preprocessor(sources.sample, mean=sources.mean, std=sources.std)
-    return capture(model, sources.sample, preprocess, examples=_reference(sources.parts))
-
-
-def _reference(parts: Parts | None) -> Tensor | None:
-    """A few calibration samples, from different groups."""
-    if parts is None:
-        return None
-    rows = np.linspace(0, len(parts.calibration) - 1, REFERENCES).astype(np.int64)
-    return torch.from_numpy(np.array(parts.calibration.samples[rows]))
-
-
 def _labels(captured: Captured, sources: Sources) -> tuple[str, ...]:
     labels = sources.labels or tuple(map(str, range(captured.classes)))
     if len(labels) != captured.classes:
@@ -156,28 +147,19 @@ def _labels(captured: Captured, sources: Sources) -> tuple[str, ...]:
     return labels
 
 
-def _train(
-    captured: Captured, positions: Sequence[int], recipe: Recipe, parts: Parts, checkpoint: Path, screen: Screen
-) -> None:
-    assert recipe.train is not None
-    settings = recipe.train
-    if settings.flip is None:
-        settings = replace(settings, flip=parts.train.mirrors)
-    supervised = throw_away_classifiers(captured, positions, recipe.branch_kind) if settings.supervise else []
-    screen.say(f"training on {len(parts.train):,} samples for {settings.epochs} epoch(s)")
-    if checkpoint.is_file():
-        screen.say(f"going on from {checkpoint}")
-    train(captured.road, parts.train, settings, supervised=supervised, checkpoint=checkpoint, watch=screen)
-
-
 def _exits(
-    captured: Captured, positions: Sequence[int], recipe: Recipe, parts: Parts | None, screen: Screen
+    learned: Learned, positions: Sequence[int], recipe: Recipe, parts: Parts | None, screen: Screen
 ) -> TrainedExits:
+    captured = learned.captured
+    if branch_request(captured, recipe) == OWN:
+        return _own_exits(captured, parts, screen)
     if recipe.untrained or parts is None:
         if positions and not recipe.untrained:
             raise ModelError("branches are trained on samples; give --data, or --branches none")
-        branches = untrained_branches(captured, positions, recipe.branch_kind, seed=recipe.seed)
+        branches = untrained_branches(captured, positions, recipe.branch_kind, seed=recipe.seed_of_branches)
         return TrainedExits(branches=branches, final_temperature=1.0, final_accuracy=None)
+    if learned.branches is not None:
+        return calibrated(captured, learned.branches, recipe.branch_kind, parts.calibration, screen.progress)
     return train_branches(
         captured,
         positions,
@@ -185,8 +167,45 @@ def _exits(
         train=parts.train,
         calibration=parts.calibration,
         settings=recipe.branch_settings,
-        seed=recipe.seed,
+        seed=recipe.seed_of_branches,
         progress=screen.progress,
+    )
+
+
+def branch_request(captured: Captured, recipe: Recipe) -> str:
+    """Where branches hang: of a network that has exits of its own, and is not trained here, those, unless others are
+    asked for.
+    """
+    request = recipe.branches.strip()
+    return OWN if request == "auto" and captured.own and not recipe.learns else request
+
+
+def _own_exits(captured: Captured, parts: Parts | None, screen: Screen) -> TrainedExits:
+    """The exits that the network brought along, as they are; their temperatures are fitted."""
+    networks = {own.position: own.network for own in captured.own}
+    if parts is not None:
+        return calibrated(captured, networks, OWN, parts.calibration, screen.progress)
+    branches = tuple(Branch(position=position, kind=OWN, network=network) for position, network in networks.items())
+    return TrainedExits(branches=branches, final_temperature=1.0, final_accuracy=None)
+
+
+def _search(learned: Learned, recipe: Recipe, parts: Parts | None, screen: Screen) -> Searched:
+    if recipe.untrained or parts is None:
+        raise ModelError("exits are searched for by what they say of samples; give --data and --weights or --train")
+    if learned.branches is not None:
+        raise ModelError(
+            "--branches search tries branches on a network that stands still; train it first, and search then with "
+            "--weights; or name where branches hang that are trained with it"
+        )
+    return search(
+        learned.captured,
+        recipe.branch_kind,
+        train=parts.train,
+        calibration=parts.calibration,
+        settings=recipe.search,
+        branch_settings=recipe.branch_settings,
+        seed=recipe.seed_of_branches,
+        tell=screen.progress,
     )
 
 
@@ -233,6 +252,10 @@ def _provenance(recipe: Recipe, sources: Sources, data: DataSet | None, test_acc
         found["calibration_groups"] = str(sources.parts.calibration.groups)
     if recipe.train:
         found["training"] = ", ".join(f"{key}={value}" for key, value in asdict(recipe.train).items())
+    if recipe.joint:
+        found["joint"] = ", ".join(f"{key}={value}" for key, value in asdict(recipe.joint).items())
+    if recipe.branch_seed is not None:
+        found["branch_seed"] = str(recipe.branch_seed)
     if recipe.branch_settings != BranchSettings():
         found["branches"] = ", ".join(f"{key}={value}" for key, value in asdict(recipe.branch_settings).items())
     if recipe.untrained:

@@ -4,28 +4,28 @@ import argparse
 import importlib.util
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from offramp.cli import DONE, INTERRUPTED
-from offramp.errors import InputError, MissingExtraError, SettingsError
-from offramp_builder.branches.settings import BranchSettings
-from offramp_builder.recipe import Recipe
-from offramp_builder.recipe_file import read_recipe, shipped_recipes
-from offramp_builder.training.settings import OPTIMIZERS, TrainSettings
+from offramp.data import LOADERS
+from offramp.errors import MissingExtraError
+from offramp_builder.joint.settings import LOSSES
+from offramp_builder.recipe_file import shipped_recipes
+from offramp_builder.recipe_flags import JOINT_EPOCHS, recipe_from
+from offramp_builder.training.settings import OPTIMIZERS
 
 _EXAMPLES = """\
 examples:
   offramp build --model zoo:resnet20 --data cifar10:PATH --train 30 --out bundles/resnet20
   offramp build --model mynet:make --weights mynet.pt --data folder:pictures --input-size 224x224x3 --out bundles/mine
+  offramp build --model mynet:make --weights mynet.pt --data folder:pictures --joint branchynet --out bundles/together
   offramp build --model zoo:mobilenet_v2 --untrained --cuts 4 --out bundles/speed
   offramp build --recipe cifar10-resnet20 --data cifar10:PATH --out bundles/cifar10
   offramp build --recipe mine.toml --branches 3 --out bundles/mine
 
 {recipes}
 
-data: camera-digits, cifar10:FOLDER, folder:FOLDER, mnist:FOLDER, npz:FILE
+{data}
 """
 _PACKAGES = {"torch": "torch", "onnx": "onnx", "onnxscript": "onnxscript", "rich": "rich"}
 
@@ -36,7 +36,7 @@ class BuildCommand:
     summary = "make a bundle from a network: find its cuts, train its branches, write its segments"
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
-        parser.epilog = _EXAMPLES.format(recipes=_told_recipes())
+        parser.epilog = _EXAMPLES.format(recipes=_told_recipes(), data=_told_data())
         parser.add_argument(
             "--out", type=Path, required=True, metavar="DIR", help="the bundle; a bundle there is replaced"
         )
@@ -45,6 +45,9 @@ class BuildCommand:
         )
         parser.add_argument("--name", help="what people call the bundle (default: the model's name)")
         parser.add_argument("--seed", type=int, help="for everything drawn at random (default: 0)")
+        parser.add_argument(
+            "--branch-seed", type=int, metavar="SEED", help="for the branches alone (default: the same as --seed)"
+        )
         parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no progress")
 
         network = parser.add_argument_group("network")
@@ -56,6 +59,9 @@ class BuildCommand:
             type=Path,
             metavar="FILE",
             help="a state_dict: .pt, .npz or .safetensors; with --train, trained on from there",
+        )
+        network.add_argument(
+            "--save-weights", type=Path, metavar="FILE", help="leave the trained network's weights there, for --weights"
         )
         network.add_argument("--untrained", action="store_true", default=None, help="accept random weights: speed only")
         network.add_argument(
@@ -76,17 +82,27 @@ class BuildCommand:
         points.add_argument(
             "--cuts", metavar="auto|all|N|NAMES", help="cuts to keep (default: auto, at most 8 and the ends)"
         )
-        points.add_argument("--branches", metavar="auto|N|NAMES|none", help="exits before the end (default: auto, two)")
+        points.add_argument(
+            "--branches",
+            metavar="WHERE",
+            help="exits before the end: auto (default: the network's own, else two), N, NAMES, none, search, or a rule: "
+            "even:N, stages, fine:N, pareto:N, linear:N, golden:N; see docs/placement.md",
+        )
+        points.add_argument("--drop", metavar="SHARE", help="search: accuracy that exits may cost (default: 0.5%%)")
+        points.add_argument("--most", type=int, metavar="N", help="search: exits at most (default: 3)")
         points.add_argument(
             "--branch-kind",
             metavar="KIND",
-            help="linear (default), sidenet, conv, eenets, exclusion or ensemble: see docs/exits.md",
+            help="linear (default), sidenet, conv, eenets, exclusion, ensemble, gate or gate-conv: see docs/exits.md",
         )
         points.add_argument(
             "--distill", type=float, metavar="W", help="share of what branches learn from the end (default: 0)"
         )
         points.add_argument(
-            "--cost-weight", type=float, metavar="L", help="eenets: what all operations are worth (default: 1 nat)"
+            "--cost-weight",
+            type=float,
+            metavar="L",
+            help="eenets, gates: worth of all operations (default: 1 nat)",
         )
 
         training = parser.add_argument_group("training")
@@ -118,13 +134,25 @@ class BuildCommand:
             metavar="W",
             help="train early features for the branches, with this weight (default: 0)",
         )
+        together = parser.add_argument_group("training network and branches together")
+        together.add_argument(
+            "--joint", metavar="LOSS", help=f"{', '.join(LOSSES)}: see docs/training.md; after --train, or from scratch"
+        )
+        together.add_argument("--joint-epochs", type=int, metavar="N", help=f"(default: {JOINT_EPOCHS})")
+        together.add_argument(
+            "--joint-rate",
+            type=float,
+            metavar="R",
+            help="at its peak (default: the optimizer's own, a fifth of it after training or with --weights)",
+        )
 
     def run(self, args: argparse.Namespace) -> int:
         recipe = recipe_from(args)
         for module, package in _PACKAGES.items():
             if importlib.util.find_spec(module) is None:
                 raise MissingExtraError(package, "builder", "offramp build")
-        from offramp_builder.building import build, checkpoint_of
+        from offramp_builder.building import build
+        from offramp_builder.learning import checkpoints_of
         from offramp_builder.progress import Screen
         from offramp_builder.summary import as_json, print_summary
 
@@ -134,7 +162,7 @@ class BuildCommand:
                     screen.warn("the network is untrained: the bundle measures speed, its answers mean nothing")
                 built = build(recipe, args.out, screen)
         except KeyboardInterrupt:
-            goes_on = checkpoint_of(args.out).is_file()
+            goes_on = any(checkpoint.is_file() for checkpoint in checkpoints_of(args.out))
             way_on = "; the same command goes on from the last whole epoch of training" if goes_on else ""
             print(f"offramp: stopped{way_on}", file=sys.stderr)
             return INTERRUPTED
@@ -148,123 +176,10 @@ class BuildCommand:
 BUILD = BuildCommand()
 
 
-def recipe_from(args: argparse.Namespace) -> Recipe:
-    """The recipe that the flags describe: that of `--recipe`, with what other flags say in its place.
-
-    Raises:
-        SettingsError: A flag or a key of the recipe has no valid meaning, or flags contradict each other.
-    """
-    base = read_recipe(args.recipe) if args.recipe is not None else {}
-    if args.model is None and "model" not in base:
-        raise SettingsError("nothing to build; give --model zoo:NAME, --model package.module:factory, or --recipe demo")
-    given: dict[str, Any] = {
-        "model": args.model,
-        "name": args.name,
-        "data": args.data,
-        "limit": args.limit,
-        "weights": args.weights,
-        "untrained": args.untrained,
-        "shape": _size(args.input_size),
-        "kind": args.input_kind,
-        "mean": _numbers(args.mean, "--mean"),
-        "std": _numbers(args.std, "--std"),
-        "labels": _labels(args.labels),
-        "cuts": args.cuts,
-        "branches": args.branches,
-        "branch_kind": args.branch_kind,
-        "branch_settings": _branch_settings(args, base.get("branch_settings", BranchSettings())),
-        "seed": args.seed,
-        "train": _training(args, base.pop("train", None)),
-    }
-    if args.untrained and (args.weights or args.train):
-        raise SettingsError("--untrained contradicts --weights and --train; leave it out")
-    return Recipe(**base | {name: value for name, value in given.items() if value is not None})
-
-
 def _told_recipes() -> str:
     return "\n".join(["recipes:", *(f"  {name}: {summary}" for name, summary in shipped_recipes().items())])
 
 
-def _branch_settings(args: argparse.Namespace, base: BranchSettings) -> BranchSettings:
-    given = {"distill": args.distill, "cost_weight": args.cost_weight}
-    return replace(base, **{name: value for name, value in given.items() if value is not None})
-
-
-def _training(args: argparse.Namespace, base: TrainSettings | None) -> TrainSettings | None:
-    given = {
-        "epochs": args.train,
-        "batch": args.batch,
-        "optimizer": args.optimizer,
-        "rate": args.learning_rate,
-        "decay": args.weight_decay,
-        "small_first": _phases(args.small_first),
-        "smoothing": args.smoothing,
-        "shift": args.shift,
-        "flip": args.flip,
-        "supervise": args.supervise,
-        "seed": args.seed,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
-    if base is None and args.train is None and set(given) - {"seed"} and not args.untrained:
-        raise SettingsError(f"{sorted(set(given) - {'seed'})[0]} belongs to training; give --train EPOCHS")
-    if args.untrained or (args.weights and args.train is None):
-        return None  # weights stand in the place of the recipe's training
-    if base is not None:
-        return replace(base, **given)
-    return TrainSettings(**given) if args.train is not None else None
-
-
-def _size(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        sizes = tuple(int(part) for part in text.lower().split("x") if part)
-    except ValueError:
-        sizes = ()
-    if not sizes or min(sizes) < 1:
-        raise SettingsError(f"{text!r} is no input size; write 224, 224x224 or 224x224x3 (or 16000x for one dimension)")
-    if text.lower().endswith("x"):
-        return sizes
-    match sizes:
-        case (side,):
-            return side, side, 3
-        case (height, width):
-            return height, width, 3
-        case _:
-            return sizes
-
-
-def _phases(text: str | None) -> tuple[tuple[int, int], ...] | None:
-    if text is None:
-        return None
-    try:
-        pairs = tuple(tuple(int(part) for part in phase.split("x")) for phase in text.split(","))
-        return tuple((epochs, side) for epochs, side in pairs)
-    except ValueError:
-        raise SettingsError(f"--small-first {text!r} is no list of EPOCHSxPIXELS; write 18x20,12x24") from None
-
-
-def _numbers(text: str | None, flag: str) -> tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise SettingsError(f"{flag} {text!r} is no list of numbers; write one per channel: 0.5,0.5,0.5") from None
-
-
-def _labels(text: str | None) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    path = Path(text)
-    if "," not in text and path.is_file():
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the labels in {path} cannot be read: {error}") from error
-        labels = tuple(line.strip() for line in lines if line.strip())
-    else:
-        labels = tuple(part.strip() for part in text.split(",") if part.strip())
-    if len(labels) < 2:
-        raise SettingsError(f"--labels {text!r} names {len(labels)} class(es); give names between commas, or a file")
-    return labels
+def _told_data() -> str:
+    kinds = [(f"{name}:PATH" if kind.needs_path else name, kind.summary) for name, kind in LOADERS.items()]
+    return "\n".join(["data:", *(f"  {name}: {summary}" for name, summary in kinds)])

@@ -52,6 +52,26 @@ def load_weights(model: nn.Module, path: Path) -> None:
     model.load_state_dict(state, strict=False)
 
 
+def save_weights(model: nn.Module, path: Path, *, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    """Write the state dict of `model`, and the normalisation that it learned with, never leaving half a file."""
+    partial = path.with_name(path.name + ".partial")
+    torch.save({"state_dict": model.state_dict(), "mean": list(mean), "std": list(std)}, partial)
+    partial.replace(path)
+
+
+def normalisation_of(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation that the weights at `path` learned with; empty where the file does not say.
+
+    Raises:
+        ModelError: No such file, or not weights.
+    """
+    content = _read(path)
+    if not isinstance(content, Mapping) or not isinstance(content.get("state_dict"), Mapping):
+        return (), ()
+    mean, std = (content.get(name) for name in ("mean", "std"))
+    return tuple(map(float, mean or ())), tuple(map(float, std or ()))
+
+
 def _read(path: Path) -> Any:
     if not path.is_file():
         raise ModelError(f"there are no weights at {path}; give a .pt, .npz or .safetensors file")

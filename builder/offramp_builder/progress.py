@@ -62,7 +62,7 @@ class Screen:
     def step(self, *, epoch: float, epochs: int, loss: float, accuracy: float) -> None:
         """How far the training is (a `Watch`)."""
         if self._what != "training":
-            self._first = epoch  # where a resumed training begins
+            self._first = self._printed = epoch  # where a resumed training begins, or the next one
         note = f"epoch {epoch:.1f}/{epochs}  loss {loss:.3f}  accuracy {accuracy:.1%}"
         if not self._live and (epoch - self._printed >= _EVERY or epoch >= epochs):
             self._printed = epoch

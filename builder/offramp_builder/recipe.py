@@ -5,6 +5,8 @@ from pathlib import Path
 
 from offramp.errors import SettingsError
 from offramp_builder.branches.settings import BranchSettings
+from offramp_builder.joint.settings import JointSettings
+from offramp_builder.placement.settings import SearchSettings
 from offramp_builder.training.settings import TrainSettings
 
 
@@ -21,7 +23,11 @@ class Recipe:
     limit: int | None = None
     """At most so many samples of each part."""
     weights: Path | None = None
+    """Of the network, instead of random ones; whatever trains it goes on from there."""
     train: TrainSettings | None = None
+    """The network alone."""
+    joint: JointSettings | None = None
+    """The network and its branches together, after that."""
     untrained: bool = False
     """Accept a network that nobody trained: for measuring speed, never for answers."""
     shape: tuple[int, ...] | None = None
@@ -35,16 +41,34 @@ class Recipe:
     cuts: str = "auto"
     """auto, all, a number, or names between commas."""
     branches: str = "auto"
-    """auto (two, where there is room), a number, names between commas, or none."""
+    """auto (the network's own; else two, where there is room), a number, names between commas, a rule such as even:3,
+    stages or pareto:3, search, own, or none."""
+    search: SearchSettings = field(default_factory=SearchSettings)
+    """For branches = "search"."""
     branch_kind: str = "linear"
     branch_settings: BranchSettings = field(default_factory=BranchSettings)
     seed: int = 0
+    branch_seed: int | None = None
+    """Of the branches alone; None: the same. Several branch seeds on one trunk tell how much is luck."""
+    save_weights: Path | None = None
+    """Where to leave the trained network's weights, as `weights` reads them."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether the network is trained here."""
+        return self.train is not None or self.joint is not None
+
+    @property
+    def seed_of_branches(self) -> int:
+        return self.seed if self.branch_seed is None else self.branch_seed
 
     def __post_init__(self) -> None:
-        if self.train and not self.data:
+        if self.learns and not self.data:
             raise SettingsError("training needs samples; give --data, such as --data folder:PATH")
-        if not self.train and self.weights is None and not self.untrained:
+        if not self.learns and self.weights is None and not self.untrained:
             raise SettingsError(
-                "the network has random weights; give --weights FILE or --train EPOCHS, "
+                "the network has random weights; give --weights FILE, --train EPOCHS or --joint LOSS, "
                 "or --untrained for a bundle that only measures speed"
             )
+        if self.save_weights is not None and not self.learns:
+            raise SettingsError("there are no new weights to save: nothing is trained here; leave --save-weights out")

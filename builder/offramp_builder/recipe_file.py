@@ -56,8 +56,9 @@ def read_recipe(name: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{place} is not TOML: {error}") from error
     given = _fields(Recipe, document, place)
-    if "seed" in given and "train" in given and "seed" not in document["train"]:
-        given["train"] = dataclasses.replace(given["train"], seed=given["seed"])
+    for table in ("train", "joint"):
+        if "seed" in given and table in given and "seed" not in document[table]:
+            given[table] = dataclasses.replace(given[table], seed=given["seed"])
     return given
 
 

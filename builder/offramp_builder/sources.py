@@ -13,6 +13,7 @@ from offramp.data.labels import relabelled
 from offramp.errors import ModelError, SettingsError
 from offramp.records import SampleSpec
 from offramp_builder.models import zoo_entry
+from offramp_builder.pretrained import normalisation_of
 from offramp_builder.recipe import Recipe
 
 _DTYPES = {"image": "uint8", "audio": "int16", "ecg": "float32", "array": "float32"}
@@ -80,8 +81,12 @@ def _sample(recipe: Recipe, expected: SampleSpec | None) -> SampleSpec:
 def _normalisation(
     recipe: Recipe, sample: SampleSpec, parts: Parts | None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    if recipe.mean or recipe.std or sample.kind != "image" or parts is None or recipe.train is None or recipe.weights:
+    if recipe.mean or recipe.std or sample.kind != "image":
         return recipe.mean, recipe.std
+    if recipe.weights:
+        return normalisation_of(recipe.weights)
+    if parts is None or not recipe.learns:
+        return (), ()
     count = len(parts.train)
     rows = np.linspace(0, count - 1, min(count, _NORMALISED_BY)).astype(np.int64)
     values = parts.train.samples[np.unique(rows)].reshape(-1, sample.shape[2]) / 255.0

@@ -28,7 +28,7 @@ from tests.builder.sessions import Outputs, open_segment
 from tests.builder.trunks import squares_parts, squares_trunk
 
 CHANCE = 0.25
-OWN = ("eenets", "exclusion", "ensemble")
+OWN = ("eenets", "exclusion", "ensemble", "gate", "gate-conv")
 KINDS = list(BRANCH_KINDS)
 
 
@@ -148,6 +148,7 @@ def test_operations_are_those_of_the_definition(trained: dict[str, Branch], ship
     assert found["exclusion"] == 4 * values["exclusion"]
     assert found["ensemble"] == 4 * 4 * values["ensemble"]
     assert found["conv"] == 64 * 9 * channels * -(-height // 2) * -(-width // 2) + 64 * 4
+    assert found["gate"] == 4 * values["gate"] + 4
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -208,6 +209,20 @@ def test_eenets_charges_every_branch_that_was_asked_on_the_way(monkeypatch: pyte
     reached = [trunk.cuts[branch.position].macs for branch in branches]
     executed = [reached[0] + first, reached[1] + first + second, trunk.macs + first + second]
     assert heard[0] == pytest.approx([macs / trunk.macs for macs in executed])
+
+
+def test_gates_open_wider_the_more_operations_are_worth() -> None:
+    def openness(cost_weight: float) -> float:
+        first, _ = fitted("gate", cuts=("layer1", "layer2"), cost_weight=cost_weight).branches
+        return float((answer(first)[1] >= 0.5).float().mean())
+
+    assert openness(0.0) + 0.1 < openness(20.0)
+
+
+def test_gates_open_where_their_branch_is_right() -> None:
+    logits_NK, own_N = answer(fitted("gate", cuts=("layer1",), cost_weight=0.1).branches[0])
+    right_N = logits_NK.argmax(1) == truth()
+    assert own_N[right_N].mean() > own_N[~right_N].mean()
 
 
 def test_the_confidence_of_exclusion_is_its_largest_sigmoid(trained: dict[str, Branch]) -> None:

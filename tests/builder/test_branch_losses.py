@@ -5,7 +5,15 @@ from math import exp, log
 import pytest
 import torch
 
-from offramp_builder.branches.losses import class_exclusion, distillation, eenets
+from offramp_builder.branches.losses import (
+    balanced,
+    class_exclusion,
+    distillation,
+    eenets,
+    eenets_shares,
+    eenets_tagged,
+    eenets_tags,
+)
 
 # One sample of class 0; two branches and the end; each answers class 0 with this probability.
 ANSWERS = (0.5, 0.8, 0.9)
@@ -51,6 +59,38 @@ def test_a_branch_that_is_certain_and_wrong_costs_eenets_much_but_not_everything
     one = torch.ones(1)
     loss = eenets([certain], [one], logits(0.9), torch.tensor([0]), (0.5, 1.0), weight=0.0, every_road=False)
     assert 20 < float(loss) < 40
+
+
+def test_eenets_third_loss_shares_samples_out_by_mean_confidence() -> None:
+    own = [torch.tensor([sure]) for sure in (*SURE, 0.6)]
+    found = eenets_shares([logits(one) for one in ANSWERS], own, torch.tensor([0]), COSTS, weight=WEIGHT)
+    spent = [-log(answer) + 2 * cost for answer, cost in zip(ANSWERS, COSTS, strict=True)]
+    assert float(found) == pytest.approx((0.3 * spent[0] + 0.6 * spent[1] + 0.6 * spent[2]) / 1.5, rel=1e-5)
+
+
+def test_eenets_fourth_loss_tags_each_sample_with_the_exit_that_serves_it_best() -> None:
+    """The second sample is answered well by the second exit alone; the third by nobody, so the cheapest will do."""
+    first, second = (torch.tensor(one) for one in ([0.9, 0.1, 0.5], [0.9, 0.9, 0.5]))
+    both = [torch.stack([one, 1 - one], 1).log() for one in (first, second)]
+    assert eenets_tags(both, torch.tensor([0, 0, 0]), (0.2, 0.7), weight=1.0).tolist() == [0, 1, 0]
+
+
+def test_eenets_fourth_loss_answers_at_the_tag_and_teaches_confidences_where_it_is() -> None:
+    found = eenets_tagged(
+        [logits(one) for one in ANSWERS[:2]],
+        [torch.tensor([sure]) for sure in SURE],
+        torch.tensor([0]),
+        torch.tensor([1]),
+        COSTS[:2],
+        weight=WEIGHT,
+    )
+    assert float(found) == pytest.approx(-log(0.8) + 2 * 0.5 - (log(0.7) + log(0.6)) / 2, rel=1e-5)
+
+
+def test_the_few_that_are_wanted_count_as_much_as_all_the_others() -> None:
+    own = torch.tensor([0.2, 0.9, 0.9, 0.9])
+    wanted = torch.tensor([True, False, False, False])
+    assert float(balanced(own, wanted)) == pytest.approx(-(0.5 * log(0.2) + 0.5 * log(0.1)), rel=1e-4)
 
 
 def test_exclusion_weighs_the_true_class_against_all_others_together() -> None:

@@ -16,9 +16,11 @@ from offramp.data.labels import relabelled
 from offramp.errors import DataError, InputError, SettingsError
 from offramp.planning.candidates import read_candidates
 from offramp_builder.branches.catalog import BRANCH_KINDS
-from offramp_builder.command import BUILD, recipe_from
+from offramp_builder.command import BUILD
+from offramp_builder.joint.settings import JointSettings
 from offramp_builder.recipe import Recipe
 from offramp_builder.recipe_file import load_recipe
+from offramp_builder.recipe_flags import recipe_from
 from offramp_builder.sources import gather
 from tests.builder.learnable import bright_squares
 
@@ -109,6 +111,11 @@ def test_an_untrained_bundle_says_so_and_states_no_accuracy(tmp_path: Path) -> N
         (["--model", "zoo:resnet8", "--untrained", "--mean", "half"], "--mean 'half' is no list of numbers"),
         (["--model", "zoo:resnet8", "--untrained", "--labels", "cat"], "names 1 class"),
         (["--recipe", "dmeo"], "did you mean 'demo'"),
+        (["--model", "zoo:resnet8", "--joint", "eenet", "--data", "npz:x"], "did you mean 'eenets'"),
+        (["--model", "zoo:resnet8", "--joint-rate", "1", "--weights", "w.pt"], "give --joint LOSS"),
+        (["--model", "zoo:resnet8", "--joint", "eenets"], "training needs samples; give --data"),
+        (["--model", "zoo:resnet8", "--untrained", "--joint", "eenets"], "--untrained contradicts"),
+        (["--model", "zoo:resnet8", "--weights", "w.pt", "--save-weights", "v.pt"], "no new weights to save"),
     ],
 )
 def test_flags_that_make_no_sense_together_are_refused_with_the_way_out(flags: list[str], message: str | None) -> None:
@@ -140,6 +147,36 @@ def test_flags_about_branches_add_to_those_of_the_recipe() -> None:
     assert changed.branch_settings == replace(DEMO.branch_settings, distill=0.25, cost_weight=3.0)
     with pytest.raises(InputError, match="distill 2.0 is a share"):
         recipe_of("--recipe", "demo", "--distill", "2")
+
+
+def test_weights_stand_in_the_place_of_a_recipes_training_unless_it_is_asked_for() -> None:
+    assert recipe_of("--recipe", "demo", "--weights", "w.pt").train is None
+    tuned = recipe_of("--recipe", "demo", "--weights", "w.pt", "--train", "2").train
+    assert tuned is not None
+    assert DEMO.train is not None
+    assert tuned == replace(DEMO.train, epochs=2)
+
+
+def test_joint_training_may_be_asked_for_alone_or_after_the_networks_own() -> None:
+    alone = recipe_of("--model", "zoo:resnet8", "--data", "npz:x", "--joint", "branchynet", "--joint-epochs", "30")
+    assert alone.train is None
+    assert alone.joint == JointSettings(loss="branchynet", epochs=30)
+    after = recipe_of("--recipe", "demo", "--joint", "distill", "--joint-rate", "0.01", "--seed", "3")
+    assert after.train is not None
+    assert after.joint == JointSettings(
+        loss="distill", epochs=10, rate=0.01, seed=3, batch=64, optimizer="adamw", shift=0.08
+    )
+
+
+def test_a_joint_loss_brings_the_only_kind_of_branch_that_it_teaches() -> None:
+    assert recipe_of("--model", "zoo:resnet8", "--data", "npz:x", "--joint", "eenets").branch_kind == "eenets"
+    assert recipe_of("--recipe", "demo", "--joint", "exclusion").branch_kind == "conv"
+
+
+def test_branches_may_have_a_seed_of_their_own() -> None:
+    assert recipe_of("--recipe", "demo", "--seed", "7").seed_of_branches == 7
+    changed = recipe_of("--recipe", "demo", "--branch-seed", "3")
+    assert (changed.seed, changed.seed_of_branches) == (DEMO.seed, 3)
 
 
 def test_help_lists_every_kind_of_branch() -> None:

@@ -10,8 +10,9 @@ from torch import nn
 
 from offramp.errors import InputError, ModelError, SettingsError
 from offramp_builder.training.augment import augment, shrink
+from offramp_builder.training.listening import Place
 from offramp_builder.training.settings import TrainSettings
-from offramp_builder.training.supervision import Supervised
+from offramp_builder.training.supervision import Supervised, Supervision
 from offramp_builder.training.trainer import evaluate, train
 from tests.builder.learnable import SIDE, bright_squares
 
@@ -90,12 +91,8 @@ def test_supervision_hears_what_the_module_said_before_it_was_changed_in_place()
     heard = []
     probe = nn.Linear(16, 4)
     probe.register_forward_pre_hook(lambda _module, inputs: heard.append(float(inputs[0].detach().min())))
-    train(
-        network,
-        bright_squares(32),
-        TrainSettings(epochs=1, batch=16, supervise=0.5),
-        supervised=[Supervised(module="early", classifier=probe)],
-    )
+    objective = Supervision(network, [Supervised(place=Place("early"), classifier=probe)], weight=0.5)
+    train(network, bright_squares(32), TrainSettings(epochs=1, batch=16), objective=objective)
     assert min(heard) < 0
     assert not network.get_submodule("early")._forward_hooks
 

@@ -5,6 +5,7 @@ from offramp_builder.branches.conv import ConvBranch
 from offramp_builder.branches.eenets import EENetsBranch
 from offramp_builder.branches.ensemble import EnsembleBranch
 from offramp_builder.branches.exclusion import ExclusionBranch
+from offramp_builder.branches.gate import GatedBranch
 from offramp_builder.branches.kind import BranchKind
 from offramp_builder.branches.linear import LinearBranch
 from offramp_builder.branches.sidenet import SideNetBranch
@@ -18,5 +19,7 @@ BRANCH_KINDS: Catalogue[BranchKind] = Catalogue(
         ("eenets", EENetsBranch()),
         ("exclusion", ExclusionBranch()),
         ("ensemble", EnsembleBranch()),
+        ("gate", GatedBranch(LinearBranch())),
+        ("gate-conv", GatedBranch(ConvBranch())),
     ],
 )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from offramp_builder.branches.kind import Answer, BranchKind, JointKind, Lesson, Variant, logits_of
 from offramp_builder.branches.losses import distillation
 from offramp_builder.branches.settings import BranchSettings
-from offramp_builder.training.trainer import has_bfloat16
+from offramp_builder.training.processor import has_bfloat16
 
 _RATE, _DECAY = 3e-3, 1e-4
 _BATCH, _LEAST_BATCH = 256, 32
@@ -51,8 +51,8 @@ class Teacher:
     def teach(self, pupil: Pupil, rows_R: Tensor, index: int) -> None:
         """Fit branch `index` alone to the samples of these rows."""
 
-        def loss(rows_R: Tensor) -> Tensor:
-            lesson, answer = self._lesson(rows_R), pupil.answer(rows_R)
+        def loss(rows_R: Tensor, step: int) -> Tensor:
+            lesson, answer = self._lesson(rows_R, step), pupil.answer(rows_R)
             return self._with_distillation(self.kind.loss(answer, lesson, index), [answer], lesson)
 
         self._fit([pupil], rows_R, loss)
@@ -62,8 +62,8 @@ class Teacher:
         kind = self.kind
         assert isinstance(kind, JointKind)
 
-        def loss(rows_R: Tensor) -> Tensor:
-            lesson, answers = self._lesson(rows_R), [pupil.answer(rows_R) for pupil in pupils]
+        def loss(rows_R: Tensor, step: int) -> Tensor:
+            lesson, answers = self._lesson(rows_R, step), [pupil.answer(rows_R) for pupil in pupils]
             return self._with_distillation(kind.joint_loss(answers, lesson, costs), answers, lesson)
 
         self._fit(pupils, torch.arange(len(self.truth_N)), loss)
@@ -74,12 +74,13 @@ class Teacher:
             logits_RK = logits_of(pupil.variant.head(pupil.feature_N[rows_R].float()))
         return float((logits_RK.argmax(1) == self.truth_N[rows_R]).float().mean())
 
-    def _lesson(self, rows_R: Tensor) -> Lesson:
+    def _lesson(self, rows_R: Tensor, step: int) -> Lesson:
         return Lesson(
             truth_N=self.truth_N[rows_R],
             final_NK=None if self.final_NK is None else self.final_NK[rows_R],
             branches=self.branches,
             settings=self.settings,
+            step=step,
         )
 
     def _with_distillation(self, own: Tensor, answers: Sequence[Answer], lesson: Lesson) -> Tensor:
@@ -92,7 +93,7 @@ class Teacher:
         ]
         return (1 - share) * own + share * torch.stack(told).sum()
 
-    def _fit(self, pupils: Sequence[Pupil], rows_R: Tensor, loss: Callable[[Tensor], Tensor]) -> None:
+    def _fit(self, pupils: Sequence[Pupil], rows_R: Tensor, loss: Callable[[Tensor, int], Tensor]) -> None:
         torch.manual_seed(self.seed)
         order = torch.Generator().manual_seed(self.seed)
         heads = nn.ModuleList(pupil.variant.head for pupil in pupils)
@@ -102,10 +103,10 @@ class Teacher:
         optimizer = torch.optim.AdamW(heads.parameters(), lr=_RATE, weight_decay=_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=epochs * steps)
         heads.train()
-        for _ in range(epochs):
+        for epoch in range(epochs):
             order_R = rows_R[torch.randperm(len(rows_R), generator=order)]
             for step in range(steps):
-                value = loss(order_R[step * batch : (step + 1) * batch])
+                value = loss(order_R[step * batch : (step + 1) * batch], epoch * steps + step)
                 optimizer.zero_grad(set_to_none=True)
                 value.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

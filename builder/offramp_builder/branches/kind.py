@@ -46,6 +46,8 @@ class Lesson:
     branches: int
     """How many hang on the network."""
     settings: BranchSettings
+    step: int = 0
+    """How many batches came before, for kinds in which this and that learn by turns."""
 
 
 class BranchKind(Protocol):

@@ -1,4 +1,4 @@
-"""Which modules of a trunk are supervised while it is trained: those where branches will hang."""
+"""Where a trunk is supervised while it is trained: where branches will hang."""
 
 from collections.abc import Sequence
 
@@ -7,21 +7,17 @@ from torch import Tensor, nn
 from offramp_builder.branches.kind import Answer, logits_of
 from offramp_builder.branches.training import fitting_variants
 from offramp_builder.capture import Captured
+from offramp_builder.training.listening import find_places
 from offramp_builder.training.supervision import Supervised
 
 
 def throw_away_classifiers(captured: Captured, positions: Sequence[int], kind: str) -> list[Supervised]:
-    """Classifiers of `kind` for the cuts that are the output of a module; an operation between modules has no hook."""
-    modules = dict(captured.road.named_modules())
-    found = []
-    for position in positions:
-        name = f"model.{captured.cuts[position].name}"
-        if name in modules and captured.cuts[position].split:
-            found += [
-                Supervised(module=name, classifier=nn.Sequential(variant.pool, variant.head, _Logits()))
-                for variant in fitting_variants(captured, position, kind)
-            ]
-    return found
+    """Classifiers of `kind` for the cuts that can be heard while the trunk runs."""
+    return [
+        Supervised(place=place, classifier=nn.Sequential(variant.pool, variant.head, _Logits()))
+        for position, place in find_places(captured, positions).items()
+        for variant in fitting_variants(captured, position, kind)
+    ]
 
 
 class _Logits(nn.Module):

@@ -7,8 +7,8 @@
 # N samples, K classes
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -44,6 +44,8 @@ class TrainedExits:
     final_temperature: float
     final_accuracy: float | None
     """Of the whole network, on the calibration split; None where nobody asked."""
+    heard: Mapping[int, NDArray[np.float32]] = field(default_factory=dict, compare=False, repr=False)
+    """Logits [N, K] on the calibration split of every branch, by position, and of the end."""
 
 
 def train_branches(
@@ -65,9 +67,25 @@ def train_branches(
         ModelError: The kind does not fit the feature at a position.
         UnknownNameError: There is no such kind.
     """
-    torch.manual_seed(seed)
-    fresh = {position: fitting_variants(captured, position, kind) for position in sorted(positions)}
-    networks = _fit(captured, fresh, kind, train, settings or BranchSettings(), seed, progress) if positions else {}
+    networks: dict[int, nn.Module] = {}
+    if positions:
+        torch.manual_seed(seed)
+        fresh = {position: fitting_variants(captured, position, kind) for position in sorted(positions)}
+        pupils = fit_branches(
+            captured, fresh, kind, train, settings=settings or BranchSettings(), seed=seed, progress=progress
+        )
+        networks = {position: shipped(kind, pupil.variant) for position, pupil in pupils.items()}
+    return calibrated(captured, networks, kind, calibration, progress)
+
+
+def calibrated(
+    captured: Captured,
+    networks: dict[int, nn.Module],
+    kind: str,
+    calibration: DataSet,
+    progress: Progress = _ignore,
+) -> TrainedExits:
+    """Branches that have learned, by position, with the temperatures and accuracies of all exits."""
     said = _listen(captured, networks, calibration, progress)
     truth_N = calibration.truth_N
     temperatures = {position: fit_temperature(logits_NK, truth_N) for position, logits_NK in said.items()}
@@ -85,6 +103,7 @@ def train_branches(
         ),
         final_temperature=temperatures[captured.end],
         final_accuracy=accuracies[captured.end],
+        heard=said,
     )
 
 
@@ -104,15 +123,17 @@ def fitting_variants(captured: Captured, position: int, kind: str) -> list[Varia
     return variants
 
 
-def _fit(
+def fit_branches(
     captured: Captured,
     fresh: dict[int, list[Variant]],
     name: str,
     data: DataSet,
+    *,
     settings: BranchSettings,
     seed: int,
-    progress: Progress,
-) -> dict[int, nn.Module]:
+    progress: Progress = _ignore,
+) -> dict[int, Pupil]:
+    """The best of the `fresh` variants at each position, fitted to what the frozen trunk says of `data`."""
     rng = np.random.default_rng(seed)
     kind = BRANCH_KINDS[name]
     cache = cached(captured, fresh, data, final=needs_final(kind, settings), rng=rng, progress=progress)
@@ -140,20 +161,25 @@ def _fit(
             teacher.teach(pupil, learning, done)
         chosen[position] = max(pupils, key=lambda pupil: teacher.accuracy(pupil, judging)) if pupils[1:] else pupils[0]
     if isinstance(kind, JointKind):
-        teacher.teach_together(list(chosen.values()), _costs(captured, chosen))
+        teacher.teach_together(
+            list(chosen.values()),
+            exit_costs(captured, {position: pupil.variant for position, pupil in chosen.items()}),
+        )
     progress("fitting branches", len(fresh), len(fresh))
-    return {
-        position: nn.Sequential(pupil.variant.pool, kind.finish(pupil.variant.head)).eval()
-        for position, pupil in chosen.items()
-    }
+    return chosen
 
 
-def _costs(captured: Captured, chosen: dict[int, Pupil]) -> list[float]:
+def shipped(kind: str, variant: Variant) -> nn.Module:
+    """What a bundle holds of a branch that has learned."""
+    return nn.Sequential(variant.pool, BRANCH_KINDS[kind].finish(variant.head)).eval()
+
+
+def exit_costs(captured: Captured, chosen: dict[int, Variant]) -> list[float]:
     """What leaving costs at each branch and at the end, as a `JointKind` asks."""
     at = run_to(captured, list(chosen), captured.examples[:1])
     costs, branches = [], 0
-    for position, pupil in chosen.items():
-        network = nn.Sequential(pupil.variant.pool, pupil.variant.head)
+    for position, variant in chosen.items():
+        network = nn.Sequential(variant.pool, variant.head)
         branches += branch_macs(Branch(position=position, kind="", network=network), at[position])
         costs.append((captured.cuts[position].macs + branches) / captured.macs)
     return [*costs, (captured.macs + branches) / captured.macs]

@@ -26,7 +26,7 @@ def load(path: Path, fingerprint: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if state["fingerprint"] == fingerprint:
             return state
     except Exception as error:  # torch.load raises whatever its archive reader and unpickler raise

@@ -5,50 +5,40 @@ Their losses make early features easier to classify, so that the branches that a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from offramp_builder.training.listening import Listener, Place
+from offramp_builder.training.objective import Batch, Labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Supervised:
-    """A module of the trunk, and a classifier of its output."""
+    """A place in the trunk, and a classifier of what is heard there."""
 
-    module: str
-    """Its name inside the trunk."""
+    place: Place
     classifier: nn.Module
 
 
-class Supervision(nn.Module):
-    """Listens to modules of a trunk in training mode, and adds up what their classifiers get wrong."""
+class Supervision(Labels):
+    """The labels at the end, and `weight` times what the classifiers get wrong, added up."""
 
-    def __init__(self, trunk: nn.Module, supervised: Sequence[Supervised]) -> None:
-        super().__init__()
+    def __init__(
+        self, trunk: nn.Module, supervised: Sequence[Supervised], *, weight: float, smoothing: float = 0.0
+    ) -> None:
+        super().__init__(smoothing=smoothing)
+        self.weight = weight
         self.classifiers = nn.ModuleList(one.classifier for one in supervised)
-        self._features: dict[int, Tensor] = {}
-        self._hooks = [
-            trunk.get_submodule(one.module).register_forward_hook(self._listener(index))
-            for index, one in enumerate(supervised)
-        ]
+        self._places = [one.place for one in supervised]
+        self._listener = Listener(trunk, self._places)
 
-    def loss(self, truth_N: Tensor) -> Tensor:
-        """Of the batch that the trunk has just seen; 0 where nothing is supervised."""
-        losses = [
-            functional.cross_entropy(classify(self._features.pop(index)).float(), truth_N)
-            for index, classify in enumerate(self.classifiers)
-        ]
-        return torch.stack(losses).sum() if losses else torch.zeros(())
+    def loss(self, logits_NK: Tensor, batch: Batch) -> Tensor:
+        total = super().loss(logits_NK, batch)
+        for place, classify in zip(self._places, self.classifiers, strict=True):
+            said_NK = classify(self._listener.heard[place]).float()
+            total = total + self.weight * functional.cross_entropy(said_NK, batch.truth_N)
+        return total
 
-    def detach(self) -> None:
-        """Stop listening; a trunk with hooks cannot be captured."""
-        for hook in self._hooks:
-            hook.remove()
-
-    def _listener(self, index: int) -> Any:
-        def listen(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            if self.training:
-                self._features[index] = output.clone()  # a later in-place operation would change it unnoticed
-
-        return listen
+    def close(self) -> None:
+        self._listener.close()

@@ -1,6 +1,6 @@
 """The training loop: raw batches in, a trained trunk out.
 
-    samples ─ shuffle, augment ─► road (bfloat16 where the processor has it) ─► loss ─► step … checkpoint each epoch
+    samples ─ shuffle, augment ─► road (bfloat16 where the device has it) ─► objective ─► step … checkpoint each epoch
 
 # N samples, K classes
 """
@@ -8,7 +8,7 @@
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional
 
 from offramp.data.dataset import DataSet
 from offramp.errors import ModelError
@@ -24,8 +23,9 @@ from offramp.records import Array
 from offramp_builder.training import checkpoint as checkpoints
 from offramp_builder.training.augment import augment, shrink
 from offramp_builder.training.muon import Muon
+from offramp_builder.training.objective import Batch, Labels, Objective
+from offramp_builder.training.processor import fastest, halved
 from offramp_builder.training.settings import TrainSettings
-from offramp_builder.training.supervision import Supervised, Supervision
 from offramp_builder.training.watch import Quiet, Watch
 
 _WARM_UP = 0.05  # share of all steps over which the rate rises
@@ -37,41 +37,45 @@ def train(
     data: DataSet,
     settings: TrainSettings,
     *,
-    supervised: Sequence[Supervised] = (),
+    objective: Objective | None = None,
     checkpoint: Path | None = None,
     watch: Watch | None = None,
 ) -> None:
-    """Train `road` (raw samples to logits) in place; it is in evaluation mode afterwards.
+    """Train `road` (raw samples to logits) in place; it is in evaluation mode afterwards, on the processor.
 
-    The losses of the throw-away classifiers `supervised` are added with weight `settings.supervise`. An interrupt
-    (Ctrl-C) leaves the checkpoint of the last whole epoch, with which the same call goes on.
+    What `objective` holds learns with it; without one, the labels are learned. An interrupt (Ctrl-C) leaves the
+    checkpoint of the last whole epoch, with which the same call goes on.
 
     Raises:
         ModelError: The loss is no longer finite.
         InputError: The checkpoint belongs to another training.
     """
     watch = watch or Quiet()
+    objective = objective or Labels(smoothing=settings.smoothing)
     torch.manual_seed(settings.seed)
-    trained = nn.ModuleDict({"road": road, "supervision": (supervision := Supervision(road, supervised))})
+    trained = nn.ModuleDict({"road": road, "objective": objective})
+    mark = _fingerprint(trained, data, settings)
+    trained.to(fastest())
     _lay_out(trained, torch.channels_last)
     optimizer = _optimizer(trained, settings)
-    mark = _fingerprint(trained, data, settings)
-    state = checkpoints.load(checkpoint, mark) if checkpoint else None
-    if state:
-        trained.load_state_dict(state["weights"])
-        optimizer.load_state_dict(state["optimizer"])
-    first = state["epoch"] if state else 0
-    trained.train()
-    for epoch in range(first, settings.epochs):
-        _train_epoch(trained, optimizer, data, settings, epoch, watch)
-        if checkpoint:
-            weights, progress = trained.state_dict(), optimizer.state_dict()
-            checkpoints.save(
-                checkpoint, {"fingerprint": mark, "epoch": epoch + 1, "weights": weights, "optimizer": progress}
-            )
-    supervision.detach()
-    _lay_out(trained, torch.contiguous_format)
-    road.eval()
+    try:
+        state = checkpoints.load(checkpoint, mark) if checkpoint else None
+        if state:
+            trained.load_state_dict(state["weights"])
+            optimizer.load_state_dict(state["optimizer"])
+        first = state["epoch"] if state else 0
+        trained.train()
+        for epoch in range(first, settings.epochs):
+            _train_epoch(trained, optimizer, data, settings, epoch, watch)
+            if checkpoint:
+                weights, progress = trained.state_dict(), optimizer.state_dict()
+                checkpoints.save(
+                    checkpoint, {"fingerprint": mark, "epoch": epoch + 1, "weights": weights, "optimizer": progress}
+                )
+    finally:
+        objective.close()
+        _lay_out(trained, torch.contiguous_format)
+        trained.to("cpu").eval()
 
 
 def logits_of(road: nn.Module, samples: Array) -> NDArray[np.float32]:
@@ -108,19 +112,19 @@ def _train_epoch(
     torch.manual_seed(settings.seed * 1_000_003 + epoch)
     order = rng.permutation(len(data))
     steps = max(1, len(data) // settings.batch)
-    supervision: Any = trained["supervision"]
+    objective: Any = trained["objective"]
+    device = next(trained.parameters()).device
     side = settings.side_in(epoch)
     right = seen = 0
     for step in range(steps):
         rows = np.sort(order[step * settings.batch : (step + 1) * settings.batch])
         moved = augment(data.samples[rows], settings, rng)
-        batch = torch.from_numpy(moved if side is None else shrink(moved, side))
-        truth_N = torch.from_numpy(data.truth_N[rows])
+        samples = torch.from_numpy(moved if side is None else shrink(moved, side)).to(device)
+        truth_N, rows_N = (torch.from_numpy(values).to(device) for values in (data.truth_N[rows], rows))
         _set_rate(optimizer, _schedule((epoch * steps + step) / (settings.epochs * steps)))
-        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-            logits_NK = trained["road"](batch).float()
-            loss = functional.cross_entropy(logits_NK, truth_N, label_smoothing=settings.smoothing)
-            loss = loss + settings.supervise * supervision.loss(truth_N)
+        with halved(device, trained):
+            logits_NK = trained["road"](samples).float()
+            loss = objective.loss(logits_NK, Batch(truth_N=truth_N, rows_N=rows_N, epoch=epoch))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -132,12 +136,12 @@ def _train_epoch(
 
 
 def _lay_out(module: Any, layout: torch.memory_format) -> None:
-    """Channels last is what the processor's convolutions want: 1.3 times faster on pictures."""
+    """Channels last is what convolutions want: on the processor 1.3 times faster on pictures."""
     module.to(memory_format=layout)
 
 
 def _optimizer(trained: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    name = settings.optimizer if settings.optimizer != "auto" else _fitting_optimizer(trained)
+    name = settings.optimizer if settings.optimizer != "auto" else fitting_optimizer(trained)
     rate, decay = settings.peak_rate(name), settings.weight_decay(name)
     wanted = [parameter for parameter in trained.parameters() if parameter.requires_grad]
     # Norms and biases are not decayed: it only makes them smaller than they should be.
@@ -158,7 +162,8 @@ def _optimizer(trained: nn.Module, settings: TrainSettings) -> torch.optim.Optim
     return torch.optim.AdamW(groups, lr=rate)
 
 
-def _fitting_optimizer(trained: nn.Module) -> str:
+def fitting_optimizer(trained: nn.Module) -> str:
+    """What `auto` means for this network."""
     delicate = (nn.LayerNorm, nn.MultiheadAttention, nn.RNNBase)
     return "adamw" if any(isinstance(module, delicate) for module in trained.modules()) else "sgd"
 
@@ -173,12 +178,6 @@ def _schedule(done: float) -> float:
 def _set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = share * group["peak"]
-
-
-def has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself; where it does not, it is slower than float32."""
-    capability: Mapping[str, Any] = torch.cpu.get_capabilities()
-    return bool(capability.get("avx512_bf16") or capability.get("amx_bf16") or capability.get("bf16"))
 
 
 def _fingerprint(trained: nn.Module, data: DataSet, settings: TrainSettings) -> str:

@@ -1,0 +1,1 @@
+"""Training a trunk and its branches together."""

@@ -1,0 +1,219 @@
+"""A trunk and its branches, trained together.
+
+    frozen trunk ─► branches, fitted to it: where they begin, and which of a kind's variants it is
+    samples ─► trunk ─┬─► branch ─┬─► … ─► end        all answers ─► joint loss ─► everything learns
+                      heard       heard
+
+# N samples, C channels
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from offramp.data.dataset import DataSet
+from offramp.errors import ModelError, SettingsError
+from offramp_builder.branches.cache import Progress
+from offramp_builder.branches.catalog import BRANCH_KINDS
+from offramp_builder.branches.kind import Answer, JointKind, Variant
+from offramp_builder.branches.settings import BranchSettings
+from offramp_builder.branches.training import exit_costs, fit_branches, fitting_variants, shipped
+from offramp_builder.capture import Captured
+from offramp_builder.features import run_to
+from offramp_builder.joint.catalog import JOINT_LOSSES
+from offramp_builder.joint.losses import Heard, JointLoss, Setting
+from offramp_builder.joint.settings import JointSettings
+from offramp_builder.training.augment import shrink
+from offramp_builder.training.listening import Listener, Place, place_at
+from offramp_builder.training.objective import Batch, Objective
+from offramp_builder.training.settings import TrainSettings
+from offramp_builder.training.trainer import fitting_optimizer, train
+from offramp_builder.training.watch import Watch
+
+_GENTLER = 0.2  # share of an optimizer's own rate that a trunk which was trained already can bear
+_TRIED_ON, _TRIES = 5_000, 3  # samples and passes that choose between variants on a trunk which has learned nothing yet
+_MOMENTUM = 0.1  # of branches' standardisation while features change under it
+
+
+def train_jointly(
+    captured: Captured,
+    positions: Sequence[int],
+    kind: str,
+    data: DataSet,
+    settings: JointSettings,
+    *,
+    trained: bool,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    watch: Watch | None = None,
+    progress: Progress = lambda _what, _done, _total: None,
+) -> dict[int, nn.Module]:
+    """Train the network in place, and branches of `kind` with it; these are returned by position, as they ship.
+
+    The captured graph holds folded values of the weights that were: capture again before it is used.
+
+    Args:
+        captured: The network, trained or not.
+        positions: Where branches hang.
+        kind: Of the branches.
+        data: To train on.
+        settings: Without a rate, a trunk that is `trained` learns at a fifth of the optimizer's own.
+        trained: Whether the trunk knows something already.
+        seed: Of the branches' first weights; the order of the samples has `settings.seed`.
+        checkpoint: Where an interrupted training waits.
+        watch: Told after each step.
+        progress: Told while branches are fitted to begin with.
+
+    Raises:
+        InputError: As for `check_joint`, or as for any training.
+    """
+    check_joint(captured, positions, kind, settings)
+    positions = sorted(positions)
+    torch.manual_seed(seed)
+    variants = _begun(captured, positions, kind, data, settings, trained=trained, seed=seed, progress=progress)
+    loss = JOINT_LOSSES[settings.loss](
+        Setting(
+            settings=settings,
+            costs=tuple(exit_costs(captured, variants)),
+            classes=captured.classes,
+            samples=len(data),
+            widths=_widths(captured, variants) if settings.features else (),
+        )
+    )
+    places = place_at(captured, [*positions, _last(captured)] if settings.features else positions)
+    objective = _Together(captured.road, list(variants.values()), places, loss)
+    if trained and settings.rate is None:
+        name = fitting_optimizer(captured.road) if settings.optimizer == "auto" else settings.optimizer
+        settings = replace(settings, optimizer=name, rate=_GENTLER * settings.peak_rate(name))
+    train(captured.road, data, settings, objective=objective, checkpoint=checkpoint, watch=watch)
+    return {position: shipped(kind, variant) for position, variant in variants.items()}
+
+
+def check_joint(captured: Captured, positions: Sequence[int], kind: str, settings: JointSettings) -> None:
+    """Refuse what cannot be trained together, before anything is.
+
+    Raises:
+        ModelError: A branch cannot hang at a position, or not while pictures are small.
+        SettingsError: The loss does not teach this kind of branch, or there is none.
+        UnknownNameError: There is no such kind.
+    """
+    branch, wanted = BRANCH_KINDS[kind], JOINT_LOSSES[settings.loss].kind
+    if wanted is not None and kind != wanted:
+        raise SettingsError(
+            f"the joint loss {settings.loss} teaches {wanted} branches, not {kind}; take --branch-kind {wanted}"
+        )
+    if wanted is None and isinstance(branch, JointKind):
+        raise SettingsError(
+            f"the joint loss {settings.loss} does not teach {kind} branches when to leave; take another kind, such as "
+            f"linear, or fit {kind} branches to the trained trunk"
+        )
+    if not positions:
+        raise SettingsError("joint training needs branches to train with the network; ask for some with --branches")
+    _fitting(captured, positions, kind, settings)
+
+
+class _Together(Objective):
+    """All exits' answers to what is heard in the trunk, and the loss of them all."""
+
+    def __init__(self, trunk: nn.Module, variants: Sequence[Variant], places: Sequence[Place], loss: JointLoss) -> None:
+        """`places` are the branches', and perhaps that of the network's last feature."""
+        super().__init__()
+        self.pools = nn.ModuleList(variant.pool for variant in variants)
+        self.heads = nn.ModuleList(variant.head for variant in variants)
+        self.joint = loss
+        self._places = list(places)
+        self._listener = Listener(trunk, places)
+
+    def loss(self, logits_NK: Tensor, batch: Batch) -> Tensor:
+        features = [self._listener.heard[place] for place in self._places]
+        pooled = [pool(feature) for pool, feature in zip(self.pools, features, strict=False)]
+        answers = [_full(head(feature)) for head, feature in zip(self.heads, pooled, strict=True)]
+        means = [_mean(feature) for feature in (*pooled, *features[len(pooled) :])]
+        found: Tensor = self.joint(Heard(answers=answers, final_NK=logits_NK, means=means), batch)
+        return found
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def _full(answer: Answer) -> Answer:
+    """In full precision."""
+    return (answer[0].float(), answer[1].float()) if isinstance(answer, tuple) else answer.float()
+
+
+def _last(captured: Captured) -> int:
+    """Where the network's last feature is."""
+    return max(cut.position for cut in captured.cuts[1:-1] if cut.split)
+
+
+def _mean(feature: Tensor) -> Tensor:
+    """[N, C] of a feature [N, C, …]."""
+    return feature.float().flatten(2).mean(2) if feature.ndim > 2 else feature.float()
+
+
+def _widths(captured: Captured, variants: dict[int, Variant]) -> tuple[int, ...]:
+    last = _last(captured)
+    at = run_to(captured, [*variants, last], captured.examples[:1])
+    with torch.no_grad():
+        pooled = [variant.pool(at[position][0]) for position, variant in variants.items()]
+    return tuple(_mean(feature).shape[1] for feature in (*pooled, at[last][0]))
+
+
+def _begun(
+    captured: Captured,
+    positions: Sequence[int],
+    kind: str,
+    data: DataSet,
+    settings: TrainSettings,
+    *,
+    trained: bool,
+    seed: int,
+    progress: Progress,
+) -> dict[int, Variant]:
+    """The variants that training begins with: fitted to the trunk as it is, since strange heads would disturb it."""
+    fresh = _fitting(captured, positions, kind, settings)
+    if not trained:
+        fresh = {position: [replace(one, epochs=_TRIES) for one in variants] for position, variants in fresh.items()}
+        data = data.take(np.sort(np.random.default_rng(seed).permutation(len(data))[:_TRIED_ON]))
+    if trained or any(len(variants) > 1 for variants in fresh.values()):
+        pupils = fit_branches(captured, fresh, kind, data, settings=BranchSettings(), seed=seed, progress=progress)
+        chosen = {position: pupil.variant for position, pupil in pupils.items()}
+    else:
+        chosen = {position: variants[0] for position, variants in fresh.items()}
+    for variant in chosen.values():
+        for module in variant.head.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.momentum is None:
+                module.momentum = _MOMENTUM  # the mean of all that was ever seen would be that of older features
+    return chosen
+
+
+def _fitting(
+    captured: Captured, positions: Sequence[int], kind: str, settings: TrainSettings
+) -> dict[int, list[Variant]]:
+    """Fresh variants at each position, that take its feature at every size at which pictures will be shown."""
+    places = place_at(captured, positions)
+    fresh = {position: fitting_variants(captured, position, kind) for position in positions}
+    for side in {side for _, side in settings.small_first}:
+        small = torch.from_numpy(shrink(captured.examples.numpy(), side))
+        with Listener(captured.road, places) as listener, torch.no_grad():
+            captured.road(small)
+            for position, place in zip(positions, places, strict=True):
+                fresh[position] = [one for one in fresh[position] if _takes(one, listener.heard[place])]
+                if not fresh[position]:
+                    raise ModelError(
+                        f"the {kind} branch at {captured.cuts[position].name} cannot take pictures shrunk to {side} "
+                        f"pixels; leave small_first out, or begin with larger ones"
+                    )
+    return fresh
+
+
+def _takes(variant: Variant, feature: Tensor) -> bool:
+    try:
+        variant.head.eval()(variant.pool(feature))
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,117 @@
+"""The part of a build in which the network learns: alone, and together with its branches.
+
+    network ─► trained alone (Recipe.train) ─► trained with its branches (Recipe.joint) ─► captured again, weights saved
+
+Whatever was interrupted goes on when the same recipe is followed again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from offramp.data import Parts
+from offramp.errors import InputError
+from offramp_builder.branches.supervising import throw_away_classifiers
+from offramp_builder.bundle import REFERENCES
+from offramp_builder.capture import Captured, capture
+from offramp_builder.joint.training import check_joint, train_jointly
+from offramp_builder.preprocess import preprocessor
+from offramp_builder.pretrained import save_weights
+from offramp_builder.progress import Screen
+from offramp_builder.recipe import Recipe
+from offramp_builder.sources import Sources
+from offramp_builder.training.settings import TrainSettings
+from offramp_builder.training.supervision import Supervision
+from offramp_builder.training.trainer import train
+
+S = TypeVar("S", bound=TrainSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Learned:
+    """A network that has learned what its recipe asks."""
+
+    captured: Captured
+    branches: dict[int, nn.Module] | None
+    """Those that learned together with it, by position; None where branches are still to be fitted."""
+
+
+def learn(
+    captured: Captured, positions: Sequence[int], recipe: Recipe, sources: Sources, out: Path, screen: Screen
+) -> Learned:
+    """Train the network, in place, as the recipe says; `out` is where its bundle will lie.
+
+    Raises:
+        OfframpError: Something in the recipe does not fit the network, its data or an interrupted training.
+    """
+    parts, model = sources.parts, captured.road.model
+    if not recipe.learns or parts is None:
+        return Learned(captured=captured, branches=None)
+    if recipe.joint:  # hours of training come before it is needed
+        check_joint(captured, positions, recipe.branch_kind, recipe.joint)
+    if recipe.save_weights is not None and not recipe.save_weights.parent.is_dir():
+        raise InputError(f"there is no folder {recipe.save_weights.parent} to save weights in; make it first")
+    alone, together = checkpoints_of(out)
+    if recipe.train:
+        settings = fitting(recipe.train, parts)
+        _announce(f"training on {len(parts.train):,} samples for {settings.epochs} epoch(s)", alone, screen)
+        supervised = throw_away_classifiers(captured, positions, recipe.branch_kind) if settings.supervise else []
+        objective = Supervision(captured.road, supervised, weight=settings.supervise, smoothing=settings.smoothing)
+        train(captured.road, parts.train, settings, objective=objective, checkpoint=alone, watch=screen)
+        captured = capture_road(model, sources)
+    branches = None
+    if recipe.joint:
+        joint = fitting(recipe.joint, parts)
+        _announce(f"training network and branches together for {joint.epochs} epoch(s)", together, screen)
+        branches = train_jointly(
+            captured,
+            positions,
+            recipe.branch_kind,
+            parts.train,
+            joint,
+            trained=recipe.train is not None or recipe.weights is not None,
+            seed=recipe.seed_of_branches,
+            checkpoint=together,
+            watch=screen,
+            progress=screen.progress,
+        )
+        captured = capture_road(model, sources)
+    if recipe.save_weights is not None:
+        save_weights(model, recipe.save_weights, mean=sources.mean, std=sources.std)
+    return Learned(captured=captured, branches=branches)
+
+
+def capture_road(model: nn.Module, sources: Sources) -> Captured:
+    """The network as it is now, with the preprocessing that its samples need."""
+    preprocess = preprocessor(sources.sample, mean=sources.mean, std=sources.std)
+    return capture(model, sources.sample, preprocess, examples=examples_of(sources.parts))
+
+
+def examples_of(parts: Parts | None) -> Tensor | None:
+    """A few calibration samples, from different groups."""
+    if parts is None:
+        return None
+    rows = np.linspace(0, len(parts.calibration) - 1, REFERENCES).astype(np.int64)
+    return torch.from_numpy(np.array(parts.calibration.samples[rows]))
+
+
+def checkpoints_of(out: Path) -> tuple[Path, Path]:
+    """Where interrupted trainings for this bundle wait: of the network alone, and together with its branches."""
+    return out.with_name(f".{out.name}.training.pt"), out.with_name(f".{out.name}.joint.pt")
+
+
+def _announce(what: str, checkpoint: Path, screen: Screen) -> None:
+    screen.say(what)
+    if checkpoint.is_file():
+        screen.say(f"going on from {checkpoint}")
+
+
+def fitting(settings: S, parts: Parts) -> S:
+    """Whether pictures may be mirrored, where nobody says, and samples moved at all, is for the data to say."""
+    flip = parts.train.mirrors if settings.flip is None else settings.flip
+    return replace(settings, flip=flip, shift=settings.shift if parts.train.moves else 0.0)

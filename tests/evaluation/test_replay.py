@@ -188,3 +188,13 @@ def test_exits_at_the_edge_spare_it_work_only_under_the_load_that_they_wait_for(
     always, crowded = "split=0, tail=confidence:0.5@1", "split=0, tail=confidence:0.5@1, queue=3"
     assert seconds(always, 1) < seconds("split=0", 1) == pytest.approx(seconds(crowded, 1))
     assert seconds(crowded, 4) < 0.9 * seconds("split=0", 4)
+
+
+def test_the_edge_is_charged_the_stages_and_branches_that_it_ran(tape: Tape) -> None:
+    device = a_device("split=1, tail=confidence:0.8@2", rate=2.0)
+    scenario = Scenario(tape=tape, manifest=MANIFEST, devices=(device,), edge=EDGE, up=FAST, down=FAST)
+    done = replay(scenario)
+    exits = [result.exit for result in done.results]
+    stage, branch = MANIFEST.stages[0].macs, MANIFEST.branches[1].macs
+    assert set(exits) == {2, 4}
+    assert done.edge_macs == sum(branch + stage * (1 if cut == 2 else 3) for cut in exits)

@@ -16,7 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from offramp.bundle.manifest import Manifest
 from offramp.errors import DeadlineError, OfframpError
+from offramp.exits.charge import Charge
 from offramp.exits.policy import UNKNOWN
 from offramp.exits.walk import STAYED
 from offramp.measure.profile import NOTHING, Profile
@@ -68,9 +70,10 @@ class _Course(NamedTuple):
 class SimulatedEdge:
     """One edge server; the devices of a scenario share it."""
 
-    def __init__(self, hub: Hub, tape: Tape, profile: Profile, settings: EdgeSettings) -> None:
+    def __init__(self, hub: Hub, tape: Tape, manifest: Manifest, profile: Profile, settings: EdgeSettings) -> None:
         self._hub = hub
         self._tape = tape
+        self._charge = Charge.of(manifest)
         self._profile = profile
         self._costs = Costs()
         self._batcher = Batcher[_Request](
@@ -83,6 +86,8 @@ class SimulatedEdge:
         self._logits = {(entry.split, entry.codec): tape.voice(entry.voice).logits_Nk for entry in tape.header.codecs}
         self.busy_seconds = Seconds(0.0)
         """Time that the model and the codecs took, over all requests."""
+        self.macs = 0.0
+        """Multiply-accumulates of the model, branches that were asked in vain included."""
 
     def submit(self, plan: Plan, row: int, nbytes: int, alive: bytes, budget: Seconds, done: Done) -> None:
         """A request of `nbytes` has arrived; `done` is called, from an event, when it is answered or refused."""
@@ -131,9 +136,10 @@ class SimulatedEdge:
         self._hub.at(now + duration, finish)
 
     def _course(self, group: _Group, batch: list[_Request], waiting: int) -> _Course:
-        size, end = len(batch), self._profile.end
+        size, end, charge = len(batch), self._profile.end, self._charge
         if not group.exits.thresholds or waiting < group.queue:
             computed = self._profile.segment(group.split, end).expected * size
+            self.macs += size * (charge.whole - charge.before[group.split])
             return _Course([STAYED] * size, [UNKNOWN] * size, [computed] * size, computed)
         row_N = np.array([request.row for request in batch])
         walked = walk_tape(self._tape, group.exits, row_N, np.full(size, UNKNOWN))
@@ -144,6 +150,7 @@ class SimulatedEdge:
             going_N, here = going_N & (walked.left_at_N != cut), cut
         seconds += self._profile.segment(here, end).expected * int(going_N.sum())
         after_N[going_N] = seconds
+        self.macs += float(charge.of_each(walked, group.exits.asked).sum()) - size * charge.before[group.split]
         return _Course(walked.left_at_N.tolist(), walked.label_N.tolist(), after_N.tolist(), seconds)
 
     def _answer(

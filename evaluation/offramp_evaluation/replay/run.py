@@ -48,6 +48,8 @@ class Replayed:
     """By the revision that each Result carries: those that were in force, in the order of their adoption."""
     edge_seconds: Seconds = Seconds(0.0)
     """That the edge worked."""
+    edge_macs: float = 0.0
+    """Multiply-accumulates that it executed."""
     late: int = 0
     """Answers that came after their flight was given up."""
     forecasts: dict[Revision, list[Forecast]] = field(default_factory=dict)
@@ -61,7 +63,7 @@ class Replayed:
 def replay(scenario: Scenario) -> Replayed:
     """Run it from the first arrival to the last Result."""
     hub, done = Hub(), Replayed()
-    edge = SimulatedEdge(hub, scenario.tape, scenario.edge, scenario.edge_settings)
+    edge = SimulatedEdge(hub, scenario.tape, scenario.manifest, scenario.edge, scenario.edge_settings)
     until = Seconds(max(float(device.arrivals[-1]) for device in scenario.devices) + TAIL)
     ways = [_way(hub, scenario, edge) for _ in (scenario.devices[:1] if scenario.shared_link else scenario.devices)]
     uplinks = []
@@ -70,7 +72,8 @@ def replay(scenario: Scenario) -> Replayed:
         uplinks.append(SimulatedUplink(hub, way, scenario.manifest, until=until))
         _Board(hub, scenario, device, uplinks[-1], done).start()
     hub.run()
-    done.edge_seconds, done.late = edge.busy_seconds, sum(uplink.late for uplink in uplinks)
+    done.edge_seconds, done.edge_macs = edge.busy_seconds, edge.macs
+    done.late = sum(uplink.late for uplink in uplinks)
     for uplink in uplinks:
         done.up_seconds |= uplink.up_seconds
     done.up, done.down = _carried([way.up for way in ways]), _carried([way.down for way in ways])

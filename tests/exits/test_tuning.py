@@ -8,7 +8,7 @@ import pytest
 from offramp.exits.charge import Charge
 from offramp.exits.paths import path
 from offramp.exits.tuning import Bench, along_path, branch_by_branch, tune
-from offramp.plan import NO_EXIT, ExitRule
+from offramp.plan import NO_EXIT
 from tests.support.heard import heard
 
 CUTS = (1, 2, 4)

@@ -11,22 +11,21 @@ one is more lenient. Samples are compared with the first of their scene, not wit
 and is noticed. A new scene's label is what most of the branches that ran and the final answer say of its first sample.
 
 Where the paper is silent, ours: probabilities are softmax of the raw logits; where as many say one thing as another,
-the final answer counts; thresholds of later branches only say that they are asked, and so may vote
+the final answer counts; the branches that vote are those with a threshold, whose value matters at the first one alone
 (`difference:0.1@2` asks one, and the final answer decides); a sample that nobody answered, or whose first branch says
 nan, leaves the scene as it was.
 
-# N samples (each of another stream), K classes
+# N samples (each of another stream), B branches of the rule, K classes
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offramp.exits.policy import UNKNOWN, BranchOutputs, Decision, State
-from offramp.exits.raw import lowered
-from offramp.exits.thresholds import shares
+from offramp.exits.rows import Floats, beside, lowered, summed
+from offramp.exits.thresholds import limit_of, shares
 from offramp.plan import ExitRule
 
-_HALF = np.full(1, 0.5, np.float32)
 _BETWEEN = 2
 """Arrays of a state between two samples."""
 
@@ -34,46 +33,70 @@ _BETWEEN = 2
 class Difference:
     """Between samples, a state is (reference_NK, scene_N): probabilities at a scene's beginning, and its label.
 
-    From a sample's first branch on: (reference_NK, scene_N, heard_NK, votes_NK, left_N), what this one said at the
-    branch that is compared, what branches voted, and whether it left for looking alike. What is not known is nan.
+    From a sample's first branch on: (reference_NK, scene_N, heard_NK, voted_NB, left_N), what this one said at the
+    branch that is compared, how branches voted (UNKNOWN: not at all), and whether it left for looking alike. What is
+    not known of a reference, or was not heard, is nan.
     """
 
     temporal = True
 
     def __init__(self, rule: ExitRule) -> None:
         thresholds = shares(rule)
-        self._first = min(thresholds)
-        self._limit = np.array([thresholds[self._first] ** 2], np.float32)
+        self._place = {cut: place for place, cut in enumerate(thresholds)}
+        self._limit = limit_of(2.0 * next(iter(thresholds.values())) ** 2)
 
     def decide(self, outputs: BranchOutputs, state: State) -> tuple[Decision, State]:
-        logits_NK = outputs.logits_NK
-        reference_NK, scene_N, heard_NK, votes_NK, _ = _begun(state, logits_NK)
-        votes_NK = votes_NK + (logits_NK.argmax(axis=1)[:, None] == np.arange(logits_NK.shape[1]))
-        if outputs.cut != self._first:
-            left_N = np.zeros(len(logits_NK), np.bool_)
-            return Decision(left_N), (reference_NK, scene_N, heard_NK, votes_NK, left_N)
-        heard_NK = np.exp(lowered(logits_NK))
-        heard_NK /= np.add.reduce(heard_NK, axis=1, keepdims=True)
-        apart_NK = heard_NK - reference_NK
-        left_N = np.add.reduce(apart_NK * apart_NK, axis=1) * _HALF <= self._limit
-        return Decision(left_N, scene_N), (reference_NK, scene_N, heard_NK, votes_NK, left_N)
+        place = self._place.get(outputs.cut)
+        if place == 0:
+            return self._compared(outputs.logits_NK, state)
+        count = len(outputs.logits_NK)
+        reference_NK, scene_N, heard_NK, voted_NB, _ = self._begun(outputs.logits_NK, state)
+        if place is not None:
+            voted_NB = voted_NB.copy()
+            voted_NB[:, place] = outputs.logits_NK.argmax(axis=1)
+        left_N = np.zeros(count, np.bool_)
+        return Decision(left_N), (reference_NK, scene_N, heard_NK, voted_NB, left_N)
+
+    def _compared(self, logits_NK: Floats, state: State) -> tuple[Decision, State]:
+        """At the first branch."""
+        reference_NK, scene_N = state[:_BETWEEN] or _no_scene(logits_NK)
+        heard_NK: Floats = np.exp(lowered(logits_NK))
+        heard_NK /= beside(summed(heard_NK))
+        apart_NK: Floats = heard_NK - reference_NK
+        left_N = summed(apart_NK * apart_NK) <= self._limit
+        voted_NB = self._no_votes(len(logits_NK))
+        voted_NB[:, 0] = logits_NK.argmax(axis=1)
+        return Decision(left_N, scene_N), (reference_NK, scene_N, heard_NK, voted_NB, left_N)
 
     def settle(self, state: State, label_N: NDArray[np.int64]) -> State:
         if len(state) <= _BETWEEN:
             return state  # no branch was asked
-        reference_NK, scene_N, heard_NK, votes_NK, left_N = state
-        begins_N = ~left_N & (label_N != UNKNOWN) & ~np.isnan(heard_NK).any(axis=1)
+        reference_NK, scene_N, heard_NK, voted_NB, left_N = state
+        begins_N = ~(left_N | (label_N == UNKNOWN) | np.isnan(heard_NK[:, 0]))
         if not begins_N.any():
             return reference_NK, scene_N
-        answer_NK = label_N[:, None] == np.arange(votes_NK.shape[1])
-        voted_N = (2 * (votes_NK + answer_NK) + answer_NK).argmax(axis=1)  # half a vote more parts equals
-        return np.where(begins_N[:, None], heard_NK, reference_NK), np.where(begins_N, voted_N, scene_N)
+        named_N = np.where(begins_N, _most_named(voted_NB, label_N, heard_NK.shape[1]), scene_N)
+        return np.where(begins_N[:, None], heard_NK, reference_NK), named_N
+
+    def _begun(self, logits_NK: Floats, state: State) -> State:
+        """All five arrays, of samples that may have met no branch yet."""
+        if len(state) > _BETWEEN:
+            return state
+        heard_NK, count = np.full(logits_NK.shape, np.nan, np.float32), len(logits_NK)
+        return *(state or _no_scene(logits_NK)), heard_NK, self._no_votes(count), np.zeros(count, np.bool_)
+
+    def _no_votes(self, count: int) -> NDArray[np.int64]:
+        voted_NB = np.empty((count, len(self._place)), np.int64)
+        voted_NB[:] = UNKNOWN
+        return voted_NB
 
 
-def _begun(state: State, logits_NK: NDArray[np.float32]) -> State:
-    """All five arrays, of samples that have met no branch yet too."""
-    if len(state) > _BETWEEN:
-        return state
-    unknown_NK = np.full_like(logits_NK, np.nan)
-    between = state or (unknown_NK, np.full(len(logits_NK), UNKNOWN))
-    return *between, unknown_NK, np.zeros(logits_NK.shape, np.int32), np.zeros(len(logits_NK), np.bool_)
+def _no_scene(logits_NK: Floats) -> State:
+    return np.full(logits_NK.shape, np.nan, np.float32), np.full(len(logits_NK), UNKNOWN)
+
+
+def _most_named(voted_NB: NDArray[np.int64], answer_N: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """[N] the class with the most votes; the answer has one too, and half a vote more between equals."""
+    named_NK = (voted_NB[:, :, None] == np.arange(classes)).sum(axis=1)
+    named_N: NDArray[np.int64] = (2 * named_NK + 3 * (answer_N[:, None] == np.arange(classes))).argmax(axis=1)
+    return named_N

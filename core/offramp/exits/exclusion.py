@@ -25,35 +25,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.exits.policy import BranchOutputs, Decision, Instance, State
-from offramp.exits.thresholds import Limit, shares
+from offramp.exits.rows import beside, highest
+from offramp.exits.thresholds import Limit, limit_of, shares
 from offramp.plan import ExitRule
 
 Alive = NDArray[np.bool_]
 
-_LAST = np.ones(1, np.int64)
-_OUT = np.full(1, -math.inf, np.float32)
+_LAST = np.array(1)
+_OUT = limit_of(-math.inf)
 
 
 class Exclusion(Instance):
     """A state is the alive classes [N, K]."""
 
     def __init__(self, rule: ExitRule) -> None:
-        self._limits = {cut: _logarithms(share) for cut, share in shares(rule).items()}
+        self._limits = {cut: (_logarithm(share), _logarithm(1.0 - share)) for cut, share in shares(rule).items()}
 
     @np.errstate(invalid="ignore")  # of a nan
     def decide(self, outputs: BranchOutputs, state: State) -> tuple[Decision, State]:
         logits_NK = outputs.logits_NK
         before_NK = alive_of(state)
         if before_NK is None:
-            before_NK = np.ones(logits_NK.shape, np.bool_)
-        limits = self._limits.get(outputs.cut)
-        if limits is None:
+            before_NK = np.full(logits_NK.shape, fill_value=True)
+        if outputs.cut not in self._limits:
             return Decision(np.zeros(len(logits_NK), np.bool_)), (before_NK,)
+        share, rest = self._limits[outputs.cut]
         heard_NK = self._heard(logits_NK, before_NK)
-        top_N = np.maximum.reduce(heard_NK, axis=1)
-        bound_N = limits[0] - np.logaddexp(-top_N, limits[1])
-        # alive and not struck out; a nan compares as False, so that it strikes out nobody
-        alive_NK = np.greater(before_NK, heard_NK <= bound_N[:, None]) | (heard_NK == top_N[:, None])
+        top_N = highest(heard_NK)
+        bound_N = share - np.logaddexp(-top_N, rest)
+        # Alive and not struck out; a nan compares as False, so that it strikes out nobody.
+        alive_NK = np.greater(before_NK, heard_NK <= beside(bound_N)) | (heard_NK == beside(top_N))
         leaves_N = np.add.reduce(alive_NK, axis=1) == _LAST
         return self._decided(leaves_N, heard_NK), (alive_NK,)
 
@@ -83,15 +84,10 @@ def alive_of(state: State) -> Alive | None:
     """
     alive_NK: Alive | None = None
     for array in state:
-        if array.dtype == np.bool_ and array.ndim == 2:  # no other policy remembers an array like that
+        if array.dtype.kind == "b" and array.ndim == 2:  # no other policy remembers an array like that
             alive_NK = array if alive_NK is None else alive_NK & array
     return alive_NK
 
 
-def _logarithms(share: float) -> tuple[Limit, Limit]:
-    """ln(share) and ln(1 - share)."""
-    return _logarithm(share), _logarithm(1.0 - share)
-
-
 def _logarithm(share: float) -> Limit:
-    return np.array([math.log(share) if share > 0.0 else -math.inf], np.float32)
+    return limit_of(math.log(share) if share > 0.0 else -math.inf)

@@ -13,14 +13,12 @@ own         the branch's own confidence is high enough, whatever the branch call
 
 import math
 
-import numpy as np
-
 from offramp.bundle.manifest import SCORES
 from offramp.exits.policy import BranchOutputs, Decision, Instance, State
-from offramp.exits.thresholds import limits, shares
+from offramp.exits.thresholds import limit_of, limits, shares
 from offramp.plan import ExitRule
 
-_ABOVE_ALL, _BELOW_ALL = np.array([math.inf], np.float32), np.array([-math.inf], np.float32)
+_ABOVE_ALL, _BELOW_ALL = limit_of(math.inf), limit_of(-math.inf)
 """Thresholds of branches that are not asked."""
 
 

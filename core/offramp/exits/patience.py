@@ -13,24 +13,27 @@ branch that another policy of the same rule asks counts too, and one whose logit
 
 import numpy as np
 
-from offramp.exits.policy import UNKNOWN, BranchOutputs, Decision, Instance, State
+from offramp.exits.policy import BranchOutputs, Decision, Instance, State
+from offramp.exits.rows import highest
 from offramp.exits.thresholds import counts
 from offramp.plan import ExitRule
 
-_ONE = np.ones(1, np.int64)
-_NEVER = np.full(1, np.iinfo(np.int64).max)
+_ONE = np.array(1)
+_NEVER = np.array(np.iinfo(np.int64).max)
 
 
 class Patience(Instance):
     """A state is what each sample's last branch said, and how many in a row have said it."""
 
     def __init__(self, rule: ExitRule) -> None:
-        self._patience = {cut: np.array([count]) for cut, count in counts(rule).items()}
+        self._patience = {cut: np.array(count) for cut, count in counts(rule).items()}
 
     def decide(self, outputs: BranchOutputs, state: State) -> tuple[Decision, State]:
-        logits_NK = outputs.logits_NK
-        label_N = logits_NK.argmax(axis=1)
-        before_N, row_N = state or (np.full(len(label_N), UNKNOWN), np.zeros(len(label_N), np.int64))
-        top_N = np.maximum.reduce(logits_NK, axis=1)
-        row_N = (row_N * (label_N == before_N) + _ONE) * ~np.isnan(top_N)
+        label_N = outputs.logits_NK.argmax(axis=1)
+        readable_N = ~np.isnan(highest(outputs.logits_NK))
+        if state:
+            before_N, row_N = state
+            row_N = (row_N * (label_N == before_N) + _ONE) * readable_N
+        else:
+            row_N = readable_N.astype(np.int64)
         return Decision(row_N >= self._patience.get(outputs.cut, _NEVER)), (label_N, row_N)

@@ -32,7 +32,7 @@ _UNASKED = -2
 _NONE = -1
 """The branch of a scene that none has understood."""
 _CONFIDENCE = SCORES.index("confidence")
-_UNSURE = np.array([UNKNOWN])
+_UNSURE = np.array(UNKNOWN)
 _BETWEEN = 2
 """Arrays of a state between two samples."""
 
@@ -48,7 +48,7 @@ class TemporalPatience:
 
     def __init__(self, rule: ExitRule) -> None:
         self._limits = limits(shares(rule))
-        self._place = {cut: np.array([place]) for place, (cut, _) in enumerate(rule.thresholds)}
+        self._place = {cut: np.array(place) for place, (cut, _) in enumerate(rule.thresholds)}
 
     def decide(self, outputs: BranchOutputs, state: State) -> tuple[Decision, State]:
         count = len(outputs.logits_NK)
@@ -59,7 +59,7 @@ class TemporalPatience:
         sure_N = outputs.scores_NS[:, _CONFIDENCE] >= self._limits[outputs.cut]
         label_N = np.where(sure_N, outputs.logits_NK.argmax(axis=1), _UNSURE)
         said_NB = said_NB.copy()
-        said_NB[:, place[0]] = label_N
+        said_NB[:, place] = label_N
         left_N = (branch_N == place) & (label_N == scene_N)
         return Decision(left_N), (scene_N, branch_N, said_NB, left_N)
 
@@ -81,4 +81,6 @@ class TemporalPatience:
         if len(state) > _BETWEEN:
             return state
         between = state or (np.full(count, UNKNOWN), np.full(count, _NONE))
-        return *between, np.full((count, len(self._place)), _UNASKED), np.zeros(count, np.bool_)
+        said_NB = np.empty((count, len(self._place)), np.int64)
+        said_NB[:] = _UNASKED  # twice as fast as np.full, for one sample
+        return *between, said_NB, np.zeros(count, np.bool_)

@@ -1,7 +1,7 @@
 """Thresholds of a rule, checked against what they mean to its policy, and ready to be compared.
 
-An array of one number is compared with another array twice as fast as a Python float is, and a branch's answer about
-one sample is what devices decide upon.
+A float32 scalar is compared with an array twice as fast as a Python float is, and devices decide about one sample at a
+time.
 """
 
 import math
@@ -14,7 +14,7 @@ from offramp.errors import PlanError
 from offramp.plan import ExitRule
 
 Limit = NDArray[np.float32]
-"""One number, in an array of shape [1]."""
+"""One number, in an array of no dimensions."""
 
 
 def shares(rule: ExitRule) -> Mapping[int, float]:
@@ -48,5 +48,10 @@ def counts(rule: ExitRule) -> Mapping[int, int]:
 
 
 def limits(thresholds: Mapping[int, float]) -> Mapping[int, Limit]:
-    """The same, as float32 arrays of one number: scores and logits are float32, and so is what they are compared to."""
-    return {cut: np.array([threshold], np.float32) for cut, threshold in thresholds.items()}
+    """The same, as `limit_of`."""
+    return {cut: limit_of(threshold) for cut, threshold in thresholds.items()}
+
+
+def limit_of(threshold: float) -> Limit:
+    """Scores and logits are float32, and so is what they are compared with."""
+    return np.array(threshold, np.float32)

@@ -1,0 +1,327 @@
+"""Exits found by search against none, even spacing, one a stage and EENets' rules: all tuned to one accuracy budget.
+
+    trunk ─► a branch on every activation, in one frozen pass ─► sets, each with its own thresholds ─┐
+    test samples, batch 1, sets taking turns in an order drawn anew for each sample ─────────────────┴► seconds, right
+
+python -m benchmarks.placement --weights trunk.pt --data cifar10:PATH     about ten minutes, for ResNet-20
+python -m benchmarks.placement                                            a small network that is trained first
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.harness import Claim, a_parser, report
+from offramp.bundle.exits import ExitSet
+from offramp.bundle.store import Bundle, open_bundle
+from offramp.data import DataSet
+from offramp.exits.catalog import open_policy
+from offramp.exits.policy import NO_STATE, BranchOutputs
+from offramp.plan import NO_EXIT, ExitRule
+from offramp.records import Array, Feature
+from offramp.runtime.onnx_backend import OnnxRuntime
+from offramp.runtime.threads import configure_threads
+from offramp.units import format_seconds, parse_share
+from offramp_builder.branches.training import TrainedExits, train_branches
+from offramp_builder.bundle import write_bundle
+from offramp_builder.capture import Captured
+from offramp_builder.learning import capture_road
+from offramp_builder.models import open_model
+from offramp_builder.placement.choosing import choose
+from offramp_builder.placement.search import POLICY, SEARCHED, Heard, hear, tabulate
+from offramp_builder.placement.settings import SearchSettings
+from offramp_builder.placement.timing import road_of, time_segments
+from offramp_builder.pretrained import load_weights
+from offramp_builder.recipe import Recipe
+from offramp_builder.sources import gather
+from offramp_builder.training.settings import TrainSettings
+from offramp_builder.training.trainer import train
+
+MINUTES = 15.0
+"""What a search may take on two cores, from a trained trunk."""
+OFF = 0.10
+"""What a predicted mean may be off."""
+SAMPLES, REPEATS = 2_000, 3
+SIGMAS = 2.0
+"""Standard errors that accuracy may fall below its budget by chance: it was tuned on other samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measured:
+    """One set on the test samples."""
+
+    seconds_N: NDArray[np.float64]
+    """Median of the repeats."""
+    right_N: NDArray[np.bool_]
+
+
+def main() -> int:
+    parser = a_parser(__doc__.partition("\n")[0])
+    parser.add_argument("--model", default="zoo:resnet20", help="(default: zoo:resnet20)")
+    parser.add_argument(
+        "--weights", type=Path, help="its state_dict (default: zoo:resnet8 is trained on camera-digits)"
+    )
+    parser.add_argument("--data", default="cifar10:../shared/data/cifar10", help="that it was trained on")
+    parser.add_argument("--mean", help="per channel, as the weights learned with")
+    parser.add_argument("--std", help="per channel")
+    parser.add_argument("--limit", type=int, help="at most so many samples of each part")
+    parser.add_argument("--kind", default="linear", help="of branch (default: linear)")
+    parser.add_argument("--drop", default="0.5%", help="accuracy that exits may cost (default: 0.5%%)")
+    parser.add_argument("--most", type=int, default=3, help="exits (default: 3)")
+    arguments = parser.parse_args()
+    configure_threads(1)
+    settings = SearchSettings(drop=parse_share(arguments.drop), most=arguments.most)
+    captured, parts = a_trunk(arguments)
+    began = time.perf_counter()
+
+    def trained(positions: Sequence[int]) -> TrainedExits:
+        return train_branches(
+            captured,
+            positions,
+            arguments.kind,
+            train=parts.train,
+            calibration=parts.calibration,
+            progress=tell,
+        )
+
+    heard = hear(captured, arguments.kind, trained, parts.calibration, tell)
+    best = choose(heard.said, settings.most, settings.drop, lambda done, total: tell("comparing sets", done, total))
+    table = tabulate(captured, heard, best, settings.drop, arguments.kind)
+    searching = time.perf_counter() - began
+    samples, repeats = (200, 1) if arguments.quick else (SAMPLES, REPEATS)
+    rows = np.random.default_rng(1).permutation(len(parts.test))[:samples]
+    test = parts.test.take(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = a_bundle(Path(folder, "bundle"), captured, heard, table.sets, test)
+        expected = predicted(bundle, table.sets)
+        found = measured(bundle, table.sets, test, repeats)
+    for one in table.sets:
+        print(f"  {line(one, found, expected)}", file=sys.stderr)
+    return report(
+        "placement",
+        claims(table.sets, found, expected, searching, settings),
+        {
+            "places": len(table.points),
+            "searching_seconds": searching,
+            "samples": len(test),
+            "sets": {one.name: details(one, found, expected) for one in table.sets},
+        },
+        arguments,
+    )
+
+
+def claims(
+    sets: Sequence[ExitSet],
+    found: dict[str, Measured],
+    expected: dict[str, float],
+    searching: float,
+    settings: SearchSettings,
+) -> list[Claim]:
+    means = {name: float(one.seconds_N.mean()) for name, one in found.items()}
+    rivals = {name: mean for name, mean in means.items() if name != SEARCHED}
+    closest = min(rivals, key=lambda name: rivals[name])
+    lost_N = found["none"].right_N.astype(float) - found[SEARCHED].right_N
+    by_chance = SIGMAS * float(lost_N.std()) / len(lost_N) ** 0.5
+    off = {one.name: abs(expected[one.name] / means[one.name] - 1) for one in sets}
+    return [
+        Claim(
+            name="searched exits, mean time against the fastest other set",
+            found=means[SEARCHED] / rivals[closest],
+            limit=1.0,
+            detail=f"{format_seconds(means[SEARCHED])} a sample; {closest} {format_seconds(rivals[closest])}, "
+            f"without exits {format_seconds(rivals['none'])}",
+        ),
+        Claim(
+            name="accuracy that they cost on the test split, in points",
+            found=100 * float(lost_N.mean()),
+            limit=100 * (settings.drop + by_chance),
+            unit="",
+            detail=f"{100 * settings.drop:g} allowed, {100 * by_chance:.2f} for chance on {len(lost_N):,} samples",
+        ),
+        Claim(
+            name="predicted mean time of the searched set, off by",
+            found=off[SEARCHED],
+            limit=OFF,
+            unit="",
+            detail=f"worst of all sets {max(off.values()):.3f}",
+        ),
+        Claim(name="search, from a trained trunk", found=searching / 60, limit=MINUTES, unit="min"),
+    ]
+
+
+def line(one: ExitSet, found: dict[str, Measured], expected: dict[str, float]) -> str:
+    told = details(one, found, expected)
+    return (
+        f"{one.name:10} mean {format_seconds(told['mean']):>8} p95 {format_seconds(told['p95']):>8} "
+        f"predicted {format_seconds(told['predicted']):>8} right {100 * told['accuracy']:.2f} %  "
+        f"{', '.join(one.points)}"
+    )
+
+
+def details(one: ExitSet, found: dict[str, Measured], expected: dict[str, float]) -> dict[str, Any]:
+    mine, best = found[one.name], found[SEARCHED]
+    slower_N = mine.seconds_N - best.seconds_N
+    return {
+        "exits": list(one.points),
+        "thresholds": list(one.thresholds),
+        "mean": float(mine.seconds_N.mean()),
+        "p95": float(np.quantile(mine.seconds_N, 0.95)),
+        "predicted": expected[one.name],
+        "accuracy": float(mine.right_N.mean()),
+        "calibrated_accuracy": one.accuracy,
+        "slower_than_searched": float(slower_N.mean()),
+        "slower_95": 1.96 * float(slower_N.std()) / len(slower_N) ** 0.5,
+    }
+
+
+def a_trunk(arguments: argparse.Namespace) -> tuple[Captured, Any]:
+    """A trained network, and its data dealt out as a build deals them."""
+    given = {
+        name: tuple(float(part) for part in text.split(","))
+        for name in ("mean", "std")
+        if (text := getattr(arguments, name))
+    }
+    own = arguments.weights is None
+    recipe = Recipe(
+        model="zoo:resnet8" if own else arguments.model,
+        data="camera-digits" if own else arguments.data,
+        limit=arguments.limit or (4_000 if own else None),
+        weights=arguments.weights,
+        train=TrainSettings(epochs=2, batch=64) if own else None,
+        **given,
+    )
+    sources, _ = gather(recipe)
+    assert sources.parts is not None
+    torch.manual_seed(0)
+    model = open_model(recipe.model, sources.sample, len(sources.labels))
+    if arguments.weights is not None:
+        load_weights(model, arguments.weights)
+    captured = capture_road(model, sources)
+    if recipe.train is not None:
+        train(captured.road, sources.parts.train, recipe.train)
+        captured = capture_road(model, sources)
+    return captured, sources.parts
+
+
+def a_bundle(path: Path, captured: Captured, heard: Heard, sets: Sequence[ExitSet], test: DataSet) -> Bundle:
+    """One with every branch that some set asks, and the segments that they run."""
+    wanted_names = {point for one in sets for point in one.points}
+    branches = [
+        branch for cut, branch in zip(heard.points, heard.exits.branches, strict=True) if cut.name in wanted_names
+    ]
+    kept = sorted({0, captured.end, *(branch.position for branch in branches)})
+    names = [captured.cuts[position].name for position in kept]
+    end = len(kept) - 1
+    keys = set()
+    for one in sets:
+        stops = [0, *(names.index(point) for point in one.points), end]
+        keys |= {(start, stop, stop != end) for start, stop in pairwise(stops)}
+    # Timing begins with the feature at each branch, straight from the sample.
+    keys |= {(0, names.index(name), True) for name in wanted_names}
+    write_bundle(
+        path,
+        captured,
+        kept,
+        name="placement",
+        labels=[str(index) for index in range(captured.classes)],
+        branches=branches,
+        final_temperature=heard.exits.final_temperature,
+        reference=torch.from_numpy(np.array(test.samples[:8])),
+        wanted=lambda start, stop, branch: (start, stop, branch) in keys,
+    )
+    return open_bundle(path)
+
+
+def asked_of(bundle: Bundle, one: ExitSet) -> list[int]:
+    names = [cut.name for cut in bundle.manifest.cuts]
+    return [names.index(point) for point in one.points]
+
+
+def predicted(bundle: Bundle, sets: Sequence[ExitSet]) -> dict[str, float]:
+    """From the times of segments, and from who left on the calibration split."""
+    roads = {one.name: road_of(bundle.manifest, asked_of(bundle, one)) for one in sets}
+    keys = list(dict.fromkeys(key for road in roads.values() for key in road))
+    seconds = time_segments(bundle, keys, POLICY, lambda done, total: tell("timing segments", done, total))
+    return {
+        one.name: sum(share * seconds[key] for share, key in zip(one.reach(), roads[one.name], strict=True))
+        for one in sets
+    }
+
+
+def measured(bundle: Bundle, sets: Sequence[ExitSet], test: DataSet, repeats: int) -> dict[str, Measured]:
+    """Every sample through every set, as a device goes: segment, decision, segment, …"""
+    rng = np.random.default_rng(2)
+    with OnnxRuntime(bundle, capacity=2 * len(bundle.manifest.segments)) as runtime:
+        devices = {one.name: _Device(bundle, runtime, one) for one in sets}
+        names = list(devices)
+        seconds = {name: np.zeros((repeats, len(test))) for name in names}
+        right = {name: np.zeros(len(test), np.bool_) for name in names}
+        for device in devices.values():
+            device.infer(test.samples[:1])
+        for repeat in range(repeats):
+            for row in range(len(test)):
+                sample = np.ascontiguousarray(test.samples[row : row + 1])
+                for place in rng.permutation(len(names)):
+                    name = names[place]
+                    before = time.perf_counter()
+                    label = devices[name].infer(sample)
+                    seconds[name][repeat, row] = time.perf_counter() - before
+                    right[name][row] = label == test.truth_N[row]
+                if row % 100 == 0:
+                    tell("measuring", repeat * len(test) + row, repeats * len(test))
+    return {name: Measured(seconds_N=np.median(seconds[name], axis=0), right_N=right[name]) for name in names}
+
+
+class _Device:
+    """A set's way through the network, at batch 1."""
+
+    def __init__(self, bundle: Bundle, runtime: OnnxRuntime, one: ExitSet) -> None:
+        asked = asked_of(bundle, one)
+        road = road_of(bundle.manifest, asked)
+        self._legs = [(runtime.open(start, stop, branch=branch), stop) for start, stop, branch in road]
+        pairs = tuple(
+            (cut, threshold) for cut, threshold in zip(asked, one.thresholds, strict=True) if threshold is not None
+        )
+        self._policy = open_policy(ExitRule(policy=POLICY, thresholds=pairs) if pairs else NO_EXIT)
+        self._end = bundle.manifest.end
+
+    def infer(self, sample: Array) -> int:
+        feature: Feature = (sample,)
+        state = NO_STATE
+        for segment, stop in self._legs:
+            outputs = segment.run(feature)
+            assert outputs.logits_NK is not None
+            assert outputs.scores_NS is not None
+            if stop == self._end:
+                break
+            decision, state = self._policy.decide(BranchOutputs(stop, outputs.logits_NK, outputs.scores_NS), state)
+            if decision.leaves_N[0]:
+                break
+            feature = outputs.feature
+        return int(outputs.logits_NK[0].argmax())
+
+
+_told: list[str] = []
+
+
+def tell(what: str, done: int, total: int) -> None:
+    """Each step once; how far it is, where somebody looks."""
+    if not _told or _told[-1] != what:
+        _told.append(what)
+        print(f"  {what} …", file=sys.stderr, flush=True)
+    if sys.stderr.isatty() and total > 1:
+        print(f"\r  {what} {done:,} of {total:,}  ", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -125,8 +125,9 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what is wrong is raised, and said once
     # A few runs each: spinning threads and long optimisation would cost more than they save.
-    options.intra_op_num_threads = torch.get_num_threads()
     options.use_per_session_threads = not is_configured()
+    if options.use_per_session_threads:
+        options.intra_op_num_threads = torch.get_num_threads()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -70,7 +70,7 @@ class Pipeline:
         self._clock = clock
         self._keep_logits = keep_logits
         self._margin = max(MARGIN, MARGIN_SHARE * deadline)
-        self._streams = Streams(route.plan.exit)
+        self._streams = Streams(route.exits)
 
     @property
     def route(self) -> Route:
@@ -86,7 +86,7 @@ class Pipeline:
         Those that are on their way stay on theirs.
         """
         self._way = (route, uplink or self.uplink)
-        self._streams.follow(route.plan.exit)
+        self._streams.follow(route.exits)
 
     def report_to(self, timed: Timed, watched: Watched | None = None) -> None:
         """Tell what happens to samples from now on."""
@@ -108,7 +108,7 @@ class Pipeline:
             waited = format_seconds(now - sample.arrival)
             return self._reject(flight, f"waited {waited} for its first stage, past the deadline")
         if route.policy.temporal:
-            flight.state = self._streams.recall(sample.stream, route.plan.exit)
+            flight.state = self._streams.recall(sample.stream, route.exits)
         feature: Feature = (sample.data[None],)
         timed = self._timed
         for place, leg in enumerate(route.legs):
@@ -217,7 +217,7 @@ class Pipeline:
         """
         said = label if label is not None and answered is not Answered.DEGRADED else UNKNOWN
         state = flight.route.policy.settle(flight.state, np.array([said]))
-        self._streams.settle(flight.sample.stream, flight.route.plan.exit, flight.began, state)
+        self._streams.settle(flight.sample.stream, flight.route.exits, flight.began, state)
 
     def _due(self, flight: Flight) -> Seconds:
         reserve = 0.0

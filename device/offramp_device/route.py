@@ -23,6 +23,7 @@ from offramp.plan import Plan
 from offramp.records import Feature
 from offramp.runtime.runtime import Runtime, Segment
 from offramp.units import Seconds
+from offramp_device.streams import Exits
 
 WEIGHT = 0.2
 """Of the newest run in a pace's moving average."""
@@ -77,6 +78,11 @@ class Route:
 
     encoding: str
     """What encoding at the split is called in telemetry: `encode 3:affine8+zstd`."""
+
+    @property
+    def exits(self) -> Exits:
+        """To whom what a temporal policy remembers is of use."""
+        return self.manifest.model_digest, self.plan.exit
 
     @property
     def ends(self) -> bool:

@@ -14,6 +14,9 @@ from offramp.exits.policy import NO_STATE, State
 from offramp.plan import ExitRule
 from offramp.units import Seconds
 
+Exits = tuple[str, ExitRule]
+"""Digest of a network, and the rule by which samples leave it: what a memory belongs to."""
+
 MAX_STREAMS = 1024
 """Streams that are remembered: local programs choose their names, and a device may run for months."""
 
@@ -21,33 +24,33 @@ MAX_STREAMS = 1024
 class Streams:
     """Of one device. Safe from several threads: samples begin in one, answers come in another."""
 
-    def __init__(self, rule: ExitRule, most: int = MAX_STREAMS) -> None:
-        self._rule = rule
+    def __init__(self, exits: Exits, most: int = MAX_STREAMS) -> None:
+        self._exits = exits
         self._most = most
         self._known: OrderedDict[str, tuple[Seconds, State]] = OrderedDict()
         """By stream, the one forgotten next first: when the sample began that was settled last, and what it left."""
         self._lock = threading.Lock()
 
-    def follow(self, rule: ExitRule) -> None:
+    def follow(self, exits: Exits) -> None:
         """Another plan is in force; what was remembered for other exits than these means nothing any more."""
         with self._lock:
-            if rule != self._rule:
-                self._rule = rule
+            if exits != self._exits:
+                self._exits = exits
                 self._known.clear()
 
-    def recall(self, stream: str, rule: ExitRule) -> State:
-        """What is known to a sample that begins now, under this rule."""
+    def recall(self, stream: str, exits: Exits) -> State:
+        """What is known to a sample that begins now, and meets these."""
         with self._lock:
-            if rule != self._rule or stream not in self._known:
+            if exits != self._exits or stream not in self._known:
                 return NO_STATE
             self._known.move_to_end(stream)
             return self._known[stream][1]
 
-    def settle(self, stream: str, rule: ExitRule, began: Seconds, state: State) -> None:
-        """A sample that began then, under this rule, has its answer; the state is that of the next one."""
+    def settle(self, stream: str, exits: Exits, began: Seconds, state: State) -> None:
+        """A sample that began then, and met these, has its answer; the state is that of the next one."""
         with self._lock:
             known = self._known.get(stream)
-            if rule != self._rule or (known is not None and began < known[0]):
+            if exits != self._exits or (known is not None and began < known[0]):
                 return
             self._known[stream] = (began, state)
             self._known.move_to_end(stream)

@@ -1,14 +1,16 @@
 """What is remembered of streams, and for how long."""
 
 import numpy as np
+import pytest
 
 from offramp.exits.policy import NO_STATE, State
 from offramp.plan import ExitRule
 from offramp.units import Seconds
-from offramp_device.streams import Streams
+from offramp_device.streams import Exits, Streams
 
-RULE = ExitRule(policy="confidence", thresholds=((1, 0.8),))
-OTHER = ExitRule(policy="confidence", thresholds=((1, 0.9),))
+RULE = ("network", ExitRule(policy="confidence", thresholds=((1, 0.8),)))
+OTHER = ("network", ExitRule(policy="confidence", thresholds=((1, 0.9),)))
+ELSEWHERE = ("another network", RULE[1])
 
 
 def a_state(number: int) -> State:
@@ -33,19 +35,27 @@ def test_of_two_answers_that_of_the_sample_which_began_later_counts() -> None:
     assert streams.recall("a", RULE) == a_state(2)
 
 
-def test_other_exits_begin_without_a_memory_and_learn_nothing_from_stragglers() -> None:
+@pytest.mark.parametrize("other", [OTHER, ELSEWHERE], ids=["another rule", "another network"])
+def test_other_exits_begin_without_a_memory_and_learn_nothing_from_stragglers(other: Exits) -> None:
     streams = Streams(RULE)
     streams.settle("a", RULE, Seconds(1.0), a_state(1))
-    streams.follow(OTHER)
-    assert streams.recall("a", OTHER) == NO_STATE
+    streams.follow(other)
+    assert streams.recall("a", other) == NO_STATE
     streams.settle("a", RULE, Seconds(2.0), a_state(2))
-    assert streams.recall("a", OTHER) == NO_STATE
+    assert streams.recall("a", other) == NO_STATE
+
+
+def test_a_sample_that_began_before_the_change_finds_nothing_of_the_new_exits() -> None:
+    streams = Streams(RULE)
+    streams.follow(OTHER)
+    streams.settle("a", OTHER, Seconds(1.0), a_state(1))
+    assert streams.recall("a", RULE) == NO_STATE
 
 
 def test_a_plan_with_the_same_exits_goes_on_with_what_was_known() -> None:
     streams = Streams(RULE)
     streams.settle("a", RULE, Seconds(1.0), a_state(1))
-    streams.follow(ExitRule(policy="confidence", thresholds=((1, 0.8),)))
+    streams.follow(("network", ExitRule(policy="confidence", thresholds=((1, 0.8),))))
     assert streams.recall("a", RULE) == a_state(1)
 
 

@@ -15,7 +15,7 @@ from offramp_builder.training.settings import TrainSettings
 
 
 def augment(samples: Array, settings: TrainSettings, rng: np.random.Generator) -> Array:
-    """Samples moved (and mirrored) at random: pictures [N, H, W, C] both ways, sound and ECG [N, L] in time.
+    """Samples moved (and mirrored) at random: pictures [N, H, W, C] both ways, signals [N, L] in time, with noise.
 
     What is moved in is the edge repeated for pictures, the other end for signals. Other arrays stay as they are.
     """
@@ -24,7 +24,8 @@ def augment(samples: Array, settings: TrainSettings, rng: np.random.Generator) -
     if samples.ndim == 2 and samples.dtype in (np.int16, np.float32):
         reach = int(settings.shift * samples.shape[1])
         steps = rng.integers(-reach, reach + 1, len(samples))
-        return np.stack([np.roll(sample, step) for sample, step in zip(samples, steps, strict=True)])
+        moved = np.stack([np.roll(sample, step) for sample, step in zip(samples, steps, strict=True)])
+        return _noisy(moved, settings.noise, rng) if settings.noise and moved.dtype == np.float32 else moved
     return samples
 
 
@@ -36,6 +37,12 @@ def shrink(samples: Array, side: int) -> Array:
     images_NCHW = torch.from_numpy(samples).permute(0, 3, 1, 2)
     small = functional.interpolate(images_NCHW, (height, width), mode="bilinear", antialias=True)
     return np.ascontiguousarray(small.permute(0, 2, 3, 1).numpy())
+
+
+def _noisy(signals_NL: Array, most: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    amount_N1 = rng.uniform(0, most, (len(signals_NL), 1)).astype(np.float32)
+    noisy_NL: NDArray[np.float32] = signals_NL + amount_N1 * rng.standard_normal(signals_NL.shape, np.float32)
+    return noisy_NL
 
 
 def _move_images(images_NHWC: Array, settings: TrainSettings, rng: np.random.Generator) -> NDArray[Any]:

@@ -26,6 +26,8 @@ class TrainSettings:
     """Mirror pictures at random: only where a mirrored picture keeps its class. None: as the data set says."""
     shift: float = 0.125
     """Move samples at random by up to this share of their side or length."""
+    noise: float = 0.0
+    """Standard deviation, at most, of noise on every value of a float32 signal; how much, is drawn for each sample."""
     small_first: tuple[tuple[int, int], ...] = ()
     """(epochs, pixels): so many epochs on pictures shrunk to that side come before the rest at full size.
 
@@ -35,6 +37,8 @@ class TrainSettings:
     """Share of each target spread over all classes."""
     supervise: float = 0.0
     """Weight of the loss of throw-away classifiers at the exit points; they make early features easier to classify."""
+    balance: float = 0.0
+    """Draw rare classes more often than they come: 0 as they come, 1 all classes equally often."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -44,7 +48,11 @@ class TrainSettings:
             raise SettingsError(unknown("optimizer", self.optimizer, list(OPTIMIZERS)))
         if any(epochs < 1 or side < 8 for epochs, side in self.small_first):
             raise SettingsError(f"small_first {self.small_first} has pairs of at least 1 epoch and 8 pixels")
-        for name, value, most in (("shift", self.shift, 0.5), ("smoothing", self.smoothing, 0.9)):
+        for name, value, most in (
+            ("shift", self.shift, 0.5),
+            ("smoothing", self.smoothing, 0.9),
+            ("balance", self.balance, 1),
+        ):
             if not 0 <= value <= most:
                 raise SettingsError(f"{name} {value} is out of range; give one between 0 and {most}")
 

@@ -22,6 +22,7 @@ from offramp.errors import ModelError
 from offramp.records import Array
 from offramp_builder.training import checkpoint as checkpoints
 from offramp_builder.training.augment import augment, shrink
+from offramp_builder.training.balance import rows_of_epoch
 from offramp_builder.training.muon import Muon
 from offramp_builder.training.objective import Batch, Labels, Objective
 from offramp_builder.training.processor import fastest, halved
@@ -110,7 +111,7 @@ def _train_epoch(
     # Seeded by the epoch, so that a resumed training meets the same batches as one that was never interrupted.
     rng = np.random.default_rng([settings.seed, epoch])
     torch.manual_seed(settings.seed * 1_000_003 + epoch)
-    order = rng.permutation(len(data))
+    order = rows_of_epoch(data.truth_N, settings.balance, rng)
     steps = max(1, len(data) // settings.batch)
     objective: Any = trained["objective"]
     device = next(trained.parameters()).device

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from offramp.data import Part, load, split
-from offramp.data.beats import CLASSES, PEAK, WINDOW, beat_windows
+from offramp.data.beats import CLASSES, PEAK, RATE_HZ, RHYTHM, WINDOW, beat_windows, rhythm
 from offramp.data.mitbih import RECORDINGS
 from offramp.errors import DataError, MissingExtraError
 
@@ -63,7 +63,7 @@ def test_beats_are_samples_in_the_classes_of_aami_and_other_marks_are_not(tmp_pa
     write_encoded(tmp_path, [100])
     data = load(f"mitbih:{tmp_path}")
     assert [CLASSES[truth] for truth in data.truth_N] == ["N", "S", "V", "F", "Q"]
-    assert (data.sample.kind, data.samples.shape) == ("ecg", (5, WINDOW))
+    assert (data.sample.kind, data.samples.shape) == ("ecg", (5, WINDOW + RHYTHM))
 
 
 def test_every_window_has_its_peak_at_the_stated_place(tmp_path: Path) -> None:
@@ -71,6 +71,36 @@ def test_every_window_has_its_peak_at_the_stated_place(tmp_path: Path) -> None:
     windows_NW = load(f"mitbih:{tmp_path}").samples
     assert (windows_NW[:, PEAK] > 2).all()
     assert (windows_NW[:, PEAK - 10 : PEAK - 3] < 2).all()
+
+
+def beats_every(*seconds: float) -> NDArray[np.int64]:
+    """Peaks at these intervals, after a first one."""
+    return np.cumsum([500, *(round(RATE_HZ * interval) for interval in seconds)])
+
+
+def test_a_regular_rhythm_says_nothing() -> None:
+    np.testing.assert_allclose(rhythm(beats_every(*[0.8] * 40)), 0, atol=1e-6)
+
+
+def test_a_beat_that_comes_a_fifth_early_is_one_fifth_off_all_that_came_before() -> None:
+    early_R = rhythm(beats_every(*[0.8] * 40, 0.8 * np.exp(-0.2)))[-1]
+    np.testing.assert_allclose(early_R, [-1, -1, -1, 0], atol=0.02)
+
+
+def test_the_rhythm_of_a_beat_knows_nothing_of_later_ones() -> None:
+    peaks_N = beats_every(*np.random.default_rng(0).uniform(0.5, 1.2, 60))
+    np.testing.assert_array_equal(rhythm(peaks_N)[:30], rhythm(peaks_N[:30]))
+
+
+def test_the_last_half_minute_counts_apart_from_all_before() -> None:
+    over_all, over_recent, *_ = rhythm(beats_every(*[1.0] * 100, *[0.5] * 33))[-1]
+    assert over_recent == pytest.approx(0, abs=1e-6)
+    assert over_all < -2
+
+
+@pytest.mark.parametrize("beats", [0, 1, 2])
+def test_the_first_beats_of_a_recording_have_no_rhythm_yet(beats: int) -> None:
+    assert not rhythm(beats_every(*[0.8] * 5)[:beats]).any()
 
 
 def test_a_window_is_the_same_whatever_comes_after_it_and_before_it() -> None:

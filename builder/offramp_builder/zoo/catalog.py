@@ -1,7 +1,9 @@
 """The zoo: networks that `zoo:NAME` names, and what each was made for."""
 
+from offramp.data.beats import RHYTHM, WINDOW
 from offramp.records import SampleSpec
 from offramp.registry import Catalogue
+from offramp_builder.zoo.beat_cnn import beat_cnn
 from offramp_builder.zoo.camera_cnn import camera_cnn
 from offramp_builder.zoo.ds_cnn import ds_cnn
 from offramp_builder.zoo.ecg_cnn import ecg_cnn
@@ -17,6 +19,7 @@ def _image(side: int) -> SampleSpec:
 
 _SOUND = SampleSpec(kind="audio", shape=(16_000,), dtype="int16")
 _BEAT = SampleSpec(kind="ecg", shape=(256,), dtype="float32")
+_BEAT_WITH_RHYTHM = SampleSpec(kind="ecg", shape=(WINDOW + RHYTHM,), dtype="float32")
 
 _CIFAR = [
     (
@@ -38,5 +41,9 @@ ZOO: Catalogue[ZooEntry] = Catalogue(
         ("vit_small", ZooEntry(factory=vit_small, sample=_image(32), classes=10, summary="a small transformer")),
         ("ds_cnn", ZooEntry(factory=ds_cnn, sample=_SOUND, classes=12, summary="spoken words, 1 s at 16 kHz")),
         ("ecg_cnn", ZooEntry(factory=ecg_cnn, sample=_BEAT, classes=5, summary="ECG beats, one lead")),
+        (
+            "beat_cnn",
+            ZooEntry(factory=beat_cnn, sample=_BEAT_WITH_RHYTHM, classes=5, summary="ECG beats with their rhythm"),
+        ),
     ],
 )

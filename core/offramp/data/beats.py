@@ -1,13 +1,16 @@
-"""Heartbeats as samples: what an ECG's annotations call them, and the window that a network sees of each.
+"""Heartbeats as samples: what an ECG's annotations call them, and what a network sees of each.
 
-    360 Hz, mV ─ mean of every 3 ─► 120 Hz ─► │ 272 before the R peak │ R │ 47 after │ ─ level, scale ─► float32 [320]
-                                                      2.27 s                 0.39 s
+    360 Hz, mV ─ mean of every 3 ─► 120 Hz ─► │ 272 before the R peak │ R │ 47 after │ ─ level, scale ─► window [320]
+                                                      2.27 s                 0.39 s                         │
+    R peaks so far ─► how early this beat comes, of what this patient's did before ────────────────────► rhythm [4]
+                                                                                                            │
+                                                                                          sample float32 [324]
 
-The past shows earlier beats, so that a beat that comes early is seen to be early; the future mostly ends before the
-next beat, so that an answer does not wait for it. Level and scale are the window's own median and standard deviation: a
-device needs nothing of the patient that it has not just seen, and a beat larger than those before it stays larger.
+The window's future mostly ends before the next beat, so that an answer does not wait for it. Level and scale are the
+window's own median and standard deviation, so a beat larger than those before it stays larger. A beat that comes early
+is one only for a patient: `rhythm` compares its interval with the patient's own, and knows nothing of what comes after.
 
-# N beats, L values of a recording, W values of a window
+# N beats, L values of a recording, W values of a window, R of rhythm
 """
 
 import numpy as np
@@ -21,6 +24,8 @@ WINDOW = 320
 """Values of a window."""
 PEAK = 272
 """Where in the window the R peak lies."""
+RHYTHM = 4
+"""Values that say how early a beat comes; they follow the window in a sample."""
 
 CLASSES = ("N", "S", "V", "F", "Q")
 """Classes of ANSI/AAMI EC57: normal, supraventricular, ventricular, fusion of both, unknown or paced."""
@@ -31,6 +36,10 @@ CLASS_OF = (
 
 _EVERY = 3  # 120 Hz holds what tells beats apart (a QRS complex lasts 80 ms and more) in a third of the values
 _SMALLEST_MV = 0.05  # a lead that fell off is not blown up to the size of a beat
+_RECENT = 32  # intervals: half a minute of rest
+_SHORTEST, _LONGEST = 0.2, 3.0  # seconds: what lies beyond is a peak too many or a pause, and would upset every mean
+_FIFTH = 0.2  # a beat that comes a fifth early is one; rhythm is of the order of 1 then
+_MOST = 4.0
 
 
 def beat_windows(signal_L: NDArray[np.float32], peaks_N: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -54,6 +63,24 @@ def beat_windows(signal_L: NDArray[np.float32], peaks_N: NDArray[np.int64]) -> N
     windows_NW -= np.median(windows_NW, axis=1, keepdims=True)
     windows_NW /= np.maximum(windows_NW.std(axis=1, keepdims=True), np.float32(_SMALLEST_MV))
     return windows_NW
+
+
+def rhythm(peaks_N: NDArray[np.int64]) -> NDArray[np.float32]:
+    """[N, RHYTHM] how the interval before each beat compares with those before it, from the places of all R peaks.
+
+    Logarithms, in fifths, of: the interval over the mean of all before it, over the mean of the last 32 before it, over
+    the one before it; and the one before it over the mean of the last 32. 0 where nothing is known yet.
+    """
+    ratios_NR = np.zeros((len(peaks_N), RHYTHM))
+    interval_I = np.clip(np.diff(peaks_N) / RATE_HZ, _SHORTEST, _LONGEST)
+    if len(interval_I) > 1:
+        now_I, last_I = interval_I[1:], interval_I[:-1]
+        sum_I = np.concatenate([[0.0], np.cumsum(interval_I)])
+        count_I = np.arange(1, len(interval_I))
+        recent_I = np.minimum(count_I, _RECENT)
+        all_I, mean_I = sum_I[count_I] / count_I, (sum_I[count_I] - sum_I[count_I - recent_I]) / recent_I
+        ratios_NR[2:] = np.log(np.stack([now_I / all_I, now_I / mean_I, now_I / last_I, last_I / mean_I], axis=1))
+    return np.clip(ratios_NR / _FIFTH, -_MOST, _MOST).astype(np.float32)
 
 
 def beats_among(symbols: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

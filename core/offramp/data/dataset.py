@@ -49,6 +49,8 @@ class DataSet:
     """The stream that each sample came in, and came in this order; None where each part is one stream."""
     mirrors: bool = False
     """Whether a mirrored picture keeps its class: a horse does, a digit does not."""
+    moves: bool = True
+    """Whether training may move samples a little: a picture stays one, a beat whose peak has its place does not."""
     skipped: tuple[tuple[str, str], ...] = ()
     """(where, why) of what could not be read and was left out."""
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.data.beats import CLASSES, RATE_HZ, WINDOW, beat_windows, beats_among
+from offramp.data.beats import CLASSES, RATE_HZ, RHYTHM, WINDOW, beat_windows, beats_among, rhythm
 from offramp.data.dataset import DataSet, Part, content_digest
 from offramp.data.request import Request
 from offramp.errors import DataError, MissingExtraError
@@ -56,7 +56,7 @@ class _Recording:
 
 
 def load_mitbih(path: str, _request: Request, /) -> DataSet:
-    """98,770 beats of shape (320,), in the classes of AAMI; a group is a patient, a stream a recording.
+    """98,770 beats of shape (324,), in the classes of AAMI; a group is a patient, a stream a recording.
 
     Recordings that are not there are left out and reported.
 
@@ -71,7 +71,8 @@ def load_mitbih(path: str, _request: Request, /) -> DataSet:
     numbers: list[int] = []
     for recording in _read_encoded(folder) if encoded else _read_published(folder):
         beats, truth_N = beats_among(recording.symbols)
-        samples.append(beat_windows(recording.signal_L, recording.place_A[beats]))
+        peaks_N = recording.place_A[beats]
+        samples.append(np.concatenate([beat_windows(recording.signal_L, peaks_N), rhythm(peaks_N)], axis=1))
         truth.append(truth_N)
         numbers.append(recording.number)
     sizes = [len(truth_N) for truth_N in truth]
@@ -79,7 +80,7 @@ def load_mitbih(path: str, _request: Request, /) -> DataSet:
     stacked, truth_N = np.concatenate(samples), np.concatenate(truth)
     return DataSet(
         name="mitbih",
-        sample=SampleSpec(kind="ecg", shape=(WINDOW,), dtype="float32"),
+        sample=SampleSpec(kind="ecg", shape=(WINDOW + RHYTHM,), dtype="float32"),
         labels=CLASSES,
         samples=stacked,
         truth_N=truth_N,
@@ -87,6 +88,7 @@ def load_mitbih(path: str, _request: Request, /) -> DataSet:
         part_N=np.repeat(np.array([part_of[number] for number in numbers], np.int8), sizes),
         stream_N=np.repeat(np.array(numbers).astype(np.str_), sizes),
         digest=content_digest(stacked, truth_N, CLASSES),
+        moves=False,
         skipped=tuple(
             (str(folder), f"recording {number} is not there") for number in _wanted() if number not in numbers
         ),

@@ -1,0 +1,68 @@
+"""The network of the health task: heartbeats from a window of one lead and the rhythm that led to it.
+
+    window [N, 320] ─ convolution ─┐
+                                   + ─ norm ─ stem 160x12 ─ block1 80x16 ─ block2 40x24 ─ block3 20x48 … block6 10x96
+    rhythm [N, 4] ──── linear ─────┘
+
+What the rhythm says is added to every channel at the beginning, so each cut has one tensor and each branch sees both.
+
+# N samples, R values of rhythm, C channels, L length in time, K classes
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from offramp.data.beats import RHYTHM
+from offramp.errors import ModelError
+from offramp_builder.zoo.ecg_cnn import EcgBlock
+
+BLOCKS = ((16, 2), (24, 2), (48, 2), (48, 1), (96, 2), (96, 1))
+"""(channels, stride) of the whole network's."""
+_STEM = 12
+
+
+class BeatStem(nn.Module):
+    """Half the length of the window; the rhythm moves the level of every channel."""
+
+    def __init__(self, out: int) -> None:
+        super().__init__()
+        self.window = nn.Conv1d(1, out, 9, 2, 4, bias=False)
+        self.rhythm = nn.Linear(RHYTHM, out, bias=False)
+        self.norm = nn.BatchNorm1d(out)
+
+    def forward(self, beat_N1L: Tensor) -> Tensor:
+        window_N1L, rhythm_NR = beat_N1L[:, :, :-RHYTHM], beat_N1L[:, 0, -RHYTHM:]
+        return functional.relu(self.norm(self.window(window_N1L) + self.rhythm(rhythm_NR).unsqueeze(2)))
+
+
+class BeatCnn(nn.Module):
+    """Four million multiply-accumulates at 320 values; with fewer blocks or narrower ones, what it is compared with."""
+
+    def __init__(
+        self, num_classes: int, blocks: Sequence[tuple[int, int]] = BLOCKS, stem: int = _STEM, dropout: float = 0.3
+    ) -> None:
+        super().__init__()
+        self.stem = BeatStem(stem)
+        named, before = OrderedDict[str, nn.Module](), stem
+        for number, (channels, stride) in enumerate(blocks, 1):
+            named[f"block{number}"] = EcgBlock(before, channels, stride)
+            before = channels
+        self.blocks = nn.Sequential(named)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(before, num_classes)
+
+    def forward(self, beat_N1L: Tensor) -> Tensor:
+        logits_NK: Tensor = self.classifier(self.dropout(self.blocks(self.stem(beat_N1L)).mean(2)))
+        return logits_NK
+
+
+def beat_cnn(num_classes: int, shape: tuple[int, ...]) -> nn.Module:
+    if len(shape) != 1 or shape[0] < 64 + RHYTHM:
+        raise ModelError(
+            f"beat_cnn takes a window of at least 64 values of one lead with {RHYTHM} of its rhythm behind them, "
+            f"not a sample of shape {shape}; ecg_cnn takes windows alone"
+        )
+    return BeatCnn(num_classes)

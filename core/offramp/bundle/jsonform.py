@@ -15,6 +15,9 @@ T = TypeVar("T")
 UNLESS_DEFAULT = {"written": "unless default"}
 """Metadata of a field that is left out where it has its default: readers from before it, and digests, see no change."""
 
+IN_A_FILE = {"written": "in a file of its own"}
+"""Metadata of a field that is no part of the JSON; it has its default until somebody reads the file."""
+
 
 def to_json(value: Any) -> Any:
     """A dataclass, tuple or mapping as plain JSON values."""
@@ -22,7 +25,8 @@ def to_json(value: Any) -> Any:
         return {
             field.name: to_json(getattr(value, field.name))
             for field in dataclasses.fields(value)
-            if field.metadata != UNLESS_DEFAULT or getattr(value, field.name) != field.default
+            if field.metadata != IN_A_FILE
+            and (field.metadata != UNLESS_DEFAULT or getattr(value, field.name) != field.default)
         }
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
@@ -67,7 +71,7 @@ def _read(kind: Any, value: Any, place: str) -> Any:
 
 def _read_dataclass(kind: Any, value: dict[str, Any], place: str) -> Any:
     hints = typing.get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.metadata != IN_A_FILE}
     for name in value:
         if name not in fields:
             raise BundleError(f"{place}: {unknown('key', name, list(fields))}")

@@ -16,7 +16,8 @@ from math import prod
 
 import numpy as np
 
-from offramp.bundle.jsonform import UNLESS_DEFAULT
+from offramp.bundle.jsonform import IN_A_FILE, UNLESS_DEFAULT
+from offramp.bundle.tables import CutTables
 from offramp.errors import BundleError, PlanError
 from offramp.records import SampleSpec as SampleSpec  # noqa: PLC0414 - exported from here too: part of the manifest
 from offramp.registry import unknown
@@ -149,6 +150,8 @@ class Manifest:
     """sha256 over all that both ends execute: sample, cuts, branches, segments and the digests of their files."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """How it came to be: data set and its digest, split sizes, seeds, recipe, versions."""
+    tables: Mapping[int, CutTables] = field(default_factory=dict, compare=False, repr=False, metadata=IN_A_FILE)
+    """By cut, what codecs know beyond ranges: read from a file, which `files` has, as the bundle is opened."""
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:

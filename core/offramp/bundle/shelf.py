@@ -10,6 +10,7 @@ from pathlib import Path
 
 from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import MANIFEST, REFERENCE, WEIGHTS, Bundle, open_bundle
+from offramp.bundle.tables import TABLES
 from offramp.errors import BundleError
 from offramp.units import Seconds
 
@@ -39,7 +40,7 @@ def device_part(manifest: Manifest) -> set[str]:
         return stop == manifest.end or (branch and stop == nearest)
 
     graphs = {spec.file for spec in manifest.segments if runs(spec.start, spec.stop, branch=spec.branch)}
-    return graphs | ({WEIGHTS, CANDIDATES, CERTIFICATE, REFERENCE} & set(manifest.files))
+    return graphs | ({WEIGHTS, TABLES, CANDIDATES, CERTIFICATE, REFERENCE} & set(manifest.files))
 
 
 def default_store(environment: Mapping[str, str]) -> Path:

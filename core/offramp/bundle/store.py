@@ -3,6 +3,7 @@
     NAME/manifest.json          what a person reads first
     NAME/graph/*.onnx           segments
     NAME/graph/weights.bin      their weights, each once
+    NAME/graph/codecs.npz       what codecs know beyond each tensor's range: `offramp.bundle.tables`
     NAME/reference.npz          a few raw samples and what the original module answered, for `offramp bundle verify`
 
 Nothing in a bundle is ever unpickled or evaluated.
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from offramp.bundle.jsonform import from_json, to_json
 from offramp.bundle.manifest import FileEntry, Manifest
+from offramp.bundle.tables import TABLES, read_tables
 from offramp.errors import BundleError
 from offramp.units import Bytes
 
@@ -88,7 +90,7 @@ def open_bundle(path: str | Path, *, check: bool = True, part: bool = False) -> 
     missing = frozenset(name for name in manifest.files if not (root / name).is_file()) if part else frozenset()
     if check:
         check_files(root, manifest, missing)
-    return Bundle(root, manifest, missing)
+    return Bundle(root, _with_tables(root, manifest, missing), missing)
 
 
 def read_manifest(raw: bytes, place: str) -> Manifest:
@@ -154,7 +156,15 @@ def write_manifest(root: Path, manifest: Manifest) -> Manifest:
     complete = replace(manifest, files=files, model_digest="")
     complete = replace(complete, model_digest=model_digest(complete))
     (root / MANIFEST).write_text(json.dumps(to_json(complete), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return complete
+    return _with_tables(root, complete)
+
+
+def _with_tables(root: Path, manifest: Manifest, missing: Set[str] = frozenset()) -> Manifest:
+    """The manifest, and what codecs know beyond it where the bundle ships that."""
+    if TABLES not in manifest.files or TABLES in missing:
+        return manifest
+    shapes = {index: tuple(spec.shape for spec in cut.tensors) for index, cut in enumerate(manifest.cuts)}
+    return replace(manifest, tables=read_tables(root / TABLES, shapes))
 
 
 def model_digest(manifest: Manifest) -> str:

@@ -3,6 +3,7 @@
 For each codec × each of the crossings below at which it can be used.
 """
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offramp.bundle.manifest import Manifest, TensorSpec
-from offramp.codecs.catalog import BASES, codec_names, open_codec
+from offramp.bundle.tables import NO_TABLES, TensorTables
+from offramp.codecs.affine import GRAINS, Grain
+from offramp.codecs.catalog import BASES, ENTROPY_STAGES, every_codec_name, open_codec
 from offramp.codecs.codec import Codec
 from offramp.errors import PayloadError
 from offramp.records import Array, Feature
@@ -24,6 +27,7 @@ from tests.support.features import (
     a_tensor,
     noise,
     photograph,
+    with_tables,
 )
 
 CROSSINGS: dict[str, tuple[Manifest, int]] = {
@@ -37,6 +41,12 @@ CROSSINGS: dict[str, tuple[Manifest, int]] = {
     "relu": (a_manifest_sending(a_tensor(300, low=0.0, high=6.0)), FEATURE_CUT),
     "far from zero": (a_manifest_sending(a_tensor(50, low=100.0, high=101.0)), FEATURE_CUT),
     "two tensors": (a_manifest_sending(a_tensor(4, 3), a_tensor(7, low=-9.0, high=-2.0)), FEATURE_CUT),
+    "tables": (
+        with_tables(a_manifest_sending(a_tensor(4, 5, 3, low=0.0, high=6.0), a_tensor(9, low=0.0))),
+        FEATURE_CUT,
+    ),
+    "tables, channels last": (with_tables(a_manifest_sending(a_tensor(3, 7, high=5.0)), axis=-1), FEATURE_CUT),
+    "tables, shared counts": (with_tables(a_manifest_sending(a_tensor(21)), shared=True), FEATURE_CUT),
     "scalar": (a_manifest_sending(a_tensor()), FEATURE_CUT),
     "half floats": (a_manifest_sending(a_tensor(5, dtype="float16"), a_tensor(2)), FEATURE_CUT),
     "double floats": (a_manifest_sending(a_tensor(33, dtype="float64")), FEATURE_CUT),
@@ -75,7 +85,14 @@ class Case:
         return found
 
 
-CASES = [Case(place, name) for place, (manifest, cut) in CROSSINGS.items() for name in codec_names(manifest, cut)]
+ASKED = {"tables": "", "tables, channels last": r"affine[38]c", "tables, shared counts": r".*\+range"}
+"""By crossing, which names are tried there; elsewhere three bits, which fill no bytes, and the codecs of old."""
+CASES = [
+    Case(place, name)
+    for place, (manifest, cut) in CROSSINGS.items()
+    for name in every_codec_name(manifest, cut)
+    if re.match(ASKED.get(place, r"affine3|affine8$|affine8\+zstd$|(?!affine)"), name)
+]
 
 
 def each_case(cases: list[Case]) -> pytest.MarkDecorator:
@@ -86,43 +103,57 @@ SOUND = [case for case in CASES if case.name.partition(":")[0] not in ("jpeg", "
 """Codecs that notice any change of length; an image file may lose its last bytes and still be whole."""
 
 
-def _exactly(values: Array, _spec: TensorSpec) -> Array:
+def _exactly(values: Array, _spec: TensorSpec, _tables: TensorTables | None) -> Array:
     return np.zeros_like(values)
 
 
-def _half(values: Array, _spec: TensorSpec) -> Array:
+def _half(values: Array, _spec: TensorSpec, _tables: TensorTables | None) -> Array:
     return np.maximum(np.abs(values) * 2.0**-11, 2.0**-25)
 
 
-def _single(values: Array, _spec: TensorSpec) -> Array:
+def _single(values: Array, _spec: TensorSpec, _tables: TensorTables | None) -> Array:
     return np.abs(values) * 2.0**-24
 
 
-def _half_a_step(values: Array, spec: TensorSpec) -> Array:
-    outside = np.abs(values - np.clip(values, spec.low, spec.high))
-    # float32's own rounding of the ends of the range, and of a half or double cut.
-    rounding = 8 * np.finfo(spec.dtype if spec.dtype == "float16" else "float32").eps
-    return outside + (spec.high - spec.low) / 255 / 2 + rounding * (np.abs(values) + max(abs(spec.low), abs(spec.high)))
+def _half_a_step(grain: Grain) -> Callable[[Array, TensorSpec, TensorTables | None], Array]:
+    def allowed(values: Array, spec: TensorSpec, tables: TensorTables | None) -> Array:
+        low, high = np.float64(spec.low), np.float64(spec.high)
+        if grain.per_channel:
+            assert tables is not None
+            along = [-1 if axis == tables.axis else 1 for axis in range(len(spec.shape))]
+            low, high = (ends_C.astype(np.float64).reshape(along) for ends_C in (tables.low_C, tables.high_C))
+        outside = np.abs(values - np.clip(values, low, high))
+        # float32's own rounding of the ends of the range, and of a half or double cut.
+        rounding = 8 * np.finfo(spec.dtype if spec.dtype == "float16" else "float32").eps
+        step = (high - low) / (2**grain.bits - 1)
+        return outside + step / 2 + rounding * (np.abs(values) + np.maximum(np.abs(low), np.abs(high)))
+
+    return allowed
 
 
 def _wide(values: Array) -> Array:
     return values.astype(np.float64) if values.dtype.kind == "f" else values
 
 
-STATED: dict[str, Callable[[Array, TensorSpec], Array]] = {
+STATED: dict[str, Callable[[Array, TensorSpec, TensorTables | None], Array]] = {
     "raw": _exactly,
     "png": _exactly,
     "webp:lossless": _exactly,
     "none": _exactly,
     "float32": _single,
     "float16": _half,
-    "affine8": _half_a_step,
+    "delta": _exactly,
+    **{f"{grain.name}{z}": _half_a_step(grain) for grain in GRAINS for z in ("", "z")},
 }
 """Largest absolute error of each value, by codec without its entropy stage; `jpeg` and `webp` state none."""
 
 
 def test_every_base_is_used_at_one_crossing_at_least() -> None:
     assert {case.name.partition(":")[0].partition("+")[0] for case in CASES} == set(BASES)
+
+
+def test_every_entropy_stage_is_used_at_one_crossing_at_least() -> None:
+    assert {case.name.partition("+")[2] for case in CASES} == {"", *ENTROPY_STAGES}
 
 
 @each_case(CASES)
@@ -146,8 +177,11 @@ def test_decoding_stays_within_the_stated_error(case: Case) -> None:
     codec, allowed = case.open(), STATED[case.name.partition("+")[0]]
     for feature in case.features():
         decoded = codec.decode(codec.encode(feature))
-        for before, after, spec in zip(map(_wide, feature), map(_wide, decoded), case.tensors, strict=True):
-            assert (np.abs(after - before) <= allowed(before, spec)).all()
+        there = case.manifest.tables.get(case.cut, NO_TABLES).tensors or (None,) * len(decoded)
+        for before, after, spec, tables in zip(
+            map(_wide, feature), map(_wide, decoded), case.tensors, there, strict=True
+        ):
+            assert (np.abs(after - before) <= allowed(before, spec, tables)).all()
 
 
 def test_every_codec_states_its_error_or_is_a_lossy_image() -> None:

@@ -20,8 +20,25 @@ def test_an_old_payload_still_decodes_to_the_same_values(golden: Golden) -> None
             assert found.tobytes() == wanted.tobytes()
 
 
-@pytest.mark.parametrize("name", ["raw", "float32", "float16", "affine8"])
-def test_what_is_not_compressed_is_written_byte_for_byte_as_ever(name: str) -> None:
+PLAIN = (
+    "raw",
+    "delta",
+    "float32",
+    "float16",
+    "affine8",
+    "affine6",
+    "affine4",
+    "affine3",
+    "affine2",
+    "affine8c",
+    "affine4c",
+)
+SPARSE = ("affine8z", "affine3cz")
+COUNTED = ("affine8+range", "affine8c+range", "affine3c+range", "affine2+range")
+
+
+@pytest.mark.parametrize("name", [*PLAIN, *SPARSE, *COUNTED])
+def test_what_no_compressor_chooses_is_written_byte_for_byte_as_ever(name: str) -> None:
     plain = [golden for golden in GOLDENS if golden.name == name]
     assert plain
     for golden in plain:

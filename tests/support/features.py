@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from offramp.bundle.manifest import CutSpec, Manifest, SampleSpec, TensorSpec
+from offramp.bundle.tables import LEVELS, TOTAL, CutTables, TensorTables
 from offramp.records import Array, Feature
 from tests.support.manifests import a_manifest
 
@@ -21,6 +22,31 @@ def a_manifest_sending(*tensors: TensorSpec) -> Manifest:
     cuts = list(manifest.cuts)
     cuts[FEATURE_CUT] = CutSpec(name="block1", tensors=tensors)
     return replace(manifest, cuts=tuple(cuts))
+
+
+def with_tables(manifest: Manifest, *, axis: int = 0, shared: bool = False) -> Manifest:
+    """The manifest of a bundle that ships tables for FEATURE_CUT; `shared`: counts of levels for all channels alike."""
+    specs = manifest.cuts[FEATURE_CUT].tensors
+    tables = CutTables(
+        tensors=tuple(tables_of(spec, axis=axis % len(spec.shape), shared=shared) for spec in specs),
+        dictionaries=dict.fromkeys(("affine8", "affine4c", "affine2"), bytes(range(256)) * 2),
+    )
+    return replace(manifest, tables={FEATURE_CUT: tables})
+
+
+def tables_of(spec: TensorSpec, *, axis: int = 0, shared: bool = False) -> TensorTables:
+    """Channels whose ranges grow from an eighth of the tensor's to all of it; low levels occur most, the last never."""
+    channels = spec.shape[axis]
+    widths_C = (spec.high - spec.low) * (1 + np.arange(channels, dtype=np.float32) * 7 / max(channels - 1, 1)) / 8
+    counts_CL = np.ones((1 if shared else channels, LEVELS), np.int64)
+    counts_CL += np.arange(LEVELS)[::-1] * (1 + np.arange(len(counts_CL))[:, None] % 3) // 4
+    counts_CL[:, -1] = 0
+    counts_CL[:, 0] += TOTAL - counts_CL.sum(axis=1)
+    low_C = np.full(channels, spec.low, np.float32)
+    counts_CL = counts_CL.astype(np.uint16)
+    return TensorTables(
+        axis=axis, low_C=low_C, high_C=low_C + widths_C, counts_CL=counts_CL, own_counts_CL=counts_CL[:, ::-1]
+    )
 
 
 def a_manifest_of_samples(kind: str, dtype: str, *shape: int) -> Manifest:

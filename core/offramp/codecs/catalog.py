@@ -1,6 +1,7 @@
-"""Every codec there is, by name: `base[:parameter][+entropy]`, such as `affine8+zstd` or `jpeg:75`.
+"""Every codec there is, by name: `base[:parameter][+entropy]`, such as `affine4c+zstd-dict` or `jpeg:75`.
 
-A new base is a class that follows `offramp.codecs.packer.Packer`, in a file of its own, and a line in BASES.
+A new base is a class that follows `offramp.codecs.packer.Packer`, in a file of its own, and a line in BASES; an entropy
+stage one that follows `offramp.codecs.stage.EntropyStage`, and a line in ENTROPY_STAGES.
 """
 
 import re
@@ -8,14 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from offramp.bundle.manifest import Manifest
-from offramp.codecs.affine8 import Affine8
+from offramp.bundle.tables import NO_TABLES
+from offramp.codecs.affine import GRAINS, Affine, Grain
 from offramp.codecs.codec import Codec
+from offramp.codecs.delta import Delta
 from offramp.codecs.image import LOSSLESS, Jpeg, Png, Webp
 from offramp.codecs.layout import Float16, Float32, Raw
+from offramp.codecs.lz4 import Lz4
 from offramp.codecs.nothing import Nothing
 from offramp.codecs.packer import Crossing, Packer
+from offramp.codecs.range_coder import RangeCoder
+from offramp.codecs.sparse import Sparse
 from offramp.codecs.stacked import Stacked
-from offramp.codecs.zstd import Zstd
+from offramp.codecs.stage import EntropyStage, Packed
+from offramp.codecs.zstd import Zstd, ZstdDictionary
 from offramp.errors import PlanError, UnknownNameError
 from offramp.registry import Catalogue, unknown
 
@@ -34,26 +41,64 @@ class Base:
     parameters: tuple[str, ...] = ()
     """Some of those that it takes, to show and to test; none at all when it takes none."""
     entropy: bool = True
-    """Whether an entropy stage may follow; only where packed sizes are exact, and the rest is compressed anyway."""
+    """Whether an entropy stage may follow; not where it is compressed already."""
+    listed: bool = True
+    """Whether `codec_names` has it: what is measured and tried when nobody names a codec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A way to make packed bytes fewer."""
+
+    open: Callable[[Packed], EntropyStage]
+    refusal: Callable[[str, Crossing], str]
+    """Why it cannot follow the base of this name at a crossing; empty where it can."""
+    listed: bool = False
+
+
+def _affine(grain: Grain) -> Base:
+    return Base(
+        lambda crossing, _parameter: Affine(crossing, grain),
+        lambda crossing: Affine.refusal(crossing, grain),
+        listed=grain == Grain(8),
+    )
+
+
+def _sparse(grain: Grain) -> Base:
+    return Base(
+        lambda crossing, _parameter: Sparse(crossing, grain),
+        lambda crossing: Sparse.refusal(crossing, grain),
+        listed=False,
+    )
 
 
 BASES: Catalogue[Base] = Catalogue(
     "codec",
     [
-        ("affine8", Base(Affine8, Affine8.refusal)),
+        *[(grain.name, _affine(grain)) for grain in GRAINS],  # affine8, affine8c, …, affine2c
+        *[(f"{grain.name}z", _sparse(grain)) for grain in GRAINS],
         ("float16", Base(Float16, Float16.refusal)),
         ("float32", Base(Float32, Float32.refusal)),
         ("jpeg", Base(Jpeg, Jpeg.refusal, ("90", "75", "50"), entropy=False)),
         ("webp", Base(Webp, Webp.refusal, ("80", "50", LOSSLESS), entropy=False)),
         ("png", Base(Png, Png.refusal, entropy=False)),
         ("raw", Base(Raw, Raw.refusal)),
+        ("delta", Base(Delta, Delta.refusal, listed=False)),
         ("none", Base(Nothing, Nothing.refusal, entropy=False)),
     ],
 )
 
-ENTROPY_STAGES: Catalogue[Callable[[], Zstd]] = Catalogue("entropy stage", [(Zstd.name, Zstd)])
+ENTROPY_STAGES: Catalogue[Stage] = Catalogue(
+    "entropy stage",
+    [
+        ("zstd", Stage(Zstd, Zstd.refusal, listed=True)),
+        ("zstd-dict", Stage(ZstdDictionary, ZstdDictionary.refusal)),
+        ("lz4", Stage(Lz4, Lz4.refusal)),
+        ("range", Stage(RangeCoder, RangeCoder.refusal)),
+    ],
+)
 
-_NAME = re.compile(r"(?P<base>[a-z0-9]+)(:(?P<parameter>[a-z0-9]+))?(\+(?P<entropy>[a-z0-9]+))?")
+_NAME = re.compile(r"(?P<base>[a-z0-9]+)(:(?P<parameter>[a-z0-9]+))?(\+(?P<entropy>[a-z0-9]+(-[a-z0-9]+)*))?")
 
 
 def open_codec(name: str, manifest: Manifest, cut: int) -> Codec:
@@ -63,6 +108,21 @@ def open_codec(name: str, manifest: Manifest, cut: int) -> Codec:
         UnknownNameError: No such codec, or not at this cut; the message lists those that there are.
         PlanError: The bundle keeps no such cut.
     """
+    packer, entropy = _open(name, manifest, cut)
+    return Stacked(name, packer, entropy)
+
+
+def open_stage(name: str, manifest: Manifest, cut: int) -> EntropyStage | None:
+    """The entropy stage of this codec, for what its base packs; None where it has none.
+
+    Raises:
+        UnknownNameError: As `open_codec` does.
+        PlanError: The bundle keeps no such cut.
+    """
+    return _open(name, manifest, cut)[1]
+
+
+def _open(name: str, manifest: Manifest, cut: int) -> tuple[Packer, EntropyStage | None]:
     crossing = _crossing(manifest, cut)
     match = _NAME.fullmatch(name[: MAX_NAME + 1])
     if match is None or len(name) > MAX_NAME or match["base"] not in BASES:
@@ -73,33 +133,55 @@ def open_codec(name: str, manifest: Manifest, cut: int) -> Codec:
         reason = f"{match['base']} takes no parameter"
     if not reason and entropy and not base.entropy:
         reason = f"{match['base']} takes no entropy stage"
-    if reason:
-        raise UnknownNameError(
-            f"codec {name} cannot be used at cut {cut} ({manifest.cuts[cut].name}): {reason}; "
-            f"known: {', '.join(codec_names(manifest, cut)) or 'none'}"
-        )
-    stage = ENTROPY_STAGES[entropy]() if entropy else None
-    return Stacked(name, base.open(crossing, parameter), stage)
+    if not reason:
+        packer = base.open(crossing, parameter)
+        if not entropy:
+            return packer, None
+        stage = ENTROPY_STAGES[entropy]
+        reason = stage.refusal(match["base"], crossing)
+        if not reason:
+            return packer, stage.open(Packed(base=match["base"], packer=packer, crossing=crossing))
+    raise UnknownNameError(
+        f"codec {name} cannot be used at cut {cut} ({manifest.cuts[cut].name}): {reason}; "
+        f"known: {', '.join(codec_names(manifest, cut)) or 'none'}"
+    )
 
 
 def codec_names(manifest: Manifest, cut: int) -> list[str]:
-    """Names that open at this cut; of those with a parameter, a few.
+    """Names that open at this cut, such as are tried when nobody asks for another; of those with a parameter, a few.
 
     Raises:
         PlanError: The bundle keeps no such cut.
     """
+    return _names(manifest, cut, every=False)
+
+
+def every_codec_name(manifest: Manifest, cut: int) -> list[str]:
+    """All names that open at this cut, a hundred where the bundle ships tables; of those with a parameter, a few.
+
+    Raises:
+        PlanError: The bundle keeps no such cut.
+    """
+    return _names(manifest, cut, every=True)
+
+
+def _names(manifest: Manifest, cut: int, *, every: bool) -> list[str]:
     crossing = _crossing(manifest, cut)
     names = []
     for name, base in BASES.items():
-        if not base.refusal(crossing):
-            names += [f"{name}:{parameter}" for parameter in base.parameters] or [name]
-            if base.entropy:
-                names += [f"{name}+{stage}" for stage in ENTROPY_STAGES]
+        if base.refusal(crossing) or not (base.listed or every):
+            continue
+        names += [f"{name}:{parameter}" for parameter in base.parameters] or [name]
+        if base.entropy:
+            stages = [stage for stage, entry in ENTROPY_STAGES.items() if entry.listed or every]
+            names += [f"{name}+{stage}" for stage in stages if not ENTROPY_STAGES[stage].refusal(name, crossing)]
     return names
 
 
 def _crossing(manifest: Manifest, cut: int) -> Crossing:
     if not 0 <= cut <= manifest.end:
         raise PlanError(f"cut {cut} does not exist: {manifest.name!r} has cuts 0 to {manifest.end}")
+    manifest.check_split(cut)
     kind = manifest.sample.kind if cut == 0 else "end" if cut == manifest.end else "feature"
-    return Crossing(cut=cut, kind=kind, tensors=manifest.cuts[cut].tensors)
+    tables = manifest.tables.get(cut, NO_TABLES)
+    return Crossing(cut=cut, kind=kind, tensors=manifest.cuts[cut].tensors, tables=tables)

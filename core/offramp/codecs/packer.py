@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from offramp.bundle.manifest import TensorSpec
+from offramp.bundle.tables import NO_TABLES, CutTables
 from offramp.records import Array, Feature
 from offramp.units import Bytes
 
@@ -21,6 +22,8 @@ class Crossing:
     kind: str
     """The sample's kind (image, audio, …) at cut 0; `end` at the last cut; `feature` in between."""
     tensors: tuple[TensorSpec, ...]
+    tables: CutTables = NO_TABLES
+    """What the bundle knows of the tensors beside their ranges."""
 
 
 class Packer(Protocol):

@@ -1,7 +1,7 @@
 """A codec made of a packer and, perhaps, an entropy stage behind it."""
 
 from offramp.codecs.packer import Packer
-from offramp.codecs.zstd import Zstd
+from offramp.codecs.stage import EntropyStage
 from offramp.errors import PayloadError
 from offramp.records import Feature
 
@@ -9,13 +9,12 @@ from offramp.records import Feature
 class Stacked:
     """feature ─► pack ─► compress ─► payload; payload ─► decompress ─► unpack ─► feature."""
 
-    def __init__(self, name: str, packer: Packer, entropy: Zstd | None) -> None:
-        assert entropy is None or packer.exact, "an entropy stage checks the size that its packer announces"
+    def __init__(self, name: str, packer: Packer, entropy: EntropyStage | None) -> None:
         self.name = name
         self._packer = packer
         self._entropy = entropy
         self._exact = packer.exact and entropy is None
-        self.max_payload = packer.max_packed if entropy is None else entropy.bound(packer.max_packed)
+        self.max_payload = packer.max_packed if entropy is None else entropy.max_payload
 
     def encode(self, feature: Feature) -> bytes:
         packed = self._packer.pack(feature)
@@ -30,5 +29,5 @@ class Stacked:
                 "or of another plan"
             )
         if self._entropy is not None:
-            payload = self._entropy.decompress(payload, size=self._packer.max_packed)
+            payload = self._entropy.decompress(payload)
         return self._packer.unpack(payload)

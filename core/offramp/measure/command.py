@@ -36,7 +36,7 @@ class ProfileCommand:
         parser.add_argument("--json", action="store_true", help="print the profile as JSON instead of a table")
 
     def run(self, args: argparse.Namespace) -> int:
-        from offramp.codecs.catalog import codec_names
+        from offramp.codecs.usual import known_codecs
         from offramp.measure.profile import measure_profile, write_profile
         from offramp.runtime.board import effort_of
         from offramp.runtime.onnx_backend import OnnxRuntime
@@ -50,7 +50,7 @@ class ProfileCommand:
         configure_threads(args.threads)
         samples, _ = bundle.reference()
         manifest = bundle.manifest
-        codecs = {split: codec_names(manifest, split) for split in manifest.splits[:-1]}
+        codecs = known_codecs(manifest)
         runtime = OnnxRuntime(bundle, capacity=len(manifest.segments))
         effort = effort_of(args.threads) if args.slowdown > 1 else None  # what an emulated board multiplies
         profile = measure_profile(

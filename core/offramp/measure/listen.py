@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from offramp.bundle.manifest import Manifest, TensorSpec
 from offramp.bundle.store import Bundle
-from offramp.codecs.catalog import ENTROPY_STAGES, open_codec
+from offramp.codecs.catalog import open_codec, open_stage
 from offramp.codecs.codec import Codec
 from offramp.records import Array, Feature
 from offramp.runtime.runtime import Runtime, SegmentOutputs
@@ -173,9 +173,8 @@ def _all_ways(manifest: Manifest, codecs: Mapping[int, Sequence[str]]) -> dict[i
 def _ways(manifest: Manifest, split: int, names: Sequence[str]) -> tuple[_Way, ...]:
     stages: dict[str, dict[str, Compress | None]] = {}
     for name in names:
-        open_codec(name, manifest, split)  # whoever asks for a codec that cannot be hears its whole name
-        quantiser, _, stage = name.partition("+")
-        stages.setdefault(quantiser, {})[name] = ENTROPY_STAGES[stage]().compress if stage else None
+        stage = open_stage(name, manifest, split)  # whoever asks for a codec that cannot be hears its whole name
+        stages.setdefault(name.partition("+")[0], {})[name] = stage.compress if stage else None
     ways = []
     for quantiser, behind in stages.items():
         codec = open_codec(quantiser, manifest, split)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from offramp_builder.placement.settings import SearchSettings
 from offramp_builder.placement.timing import road_of, time_segments
 from offramp_builder.pretrained import load_weights
 from offramp_builder.recipe import Recipe
+from offramp_builder.recipe_file import read_recipe
 from offramp_builder.sources import gather
 from offramp_builder.training.settings import TrainSettings
 from offramp_builder.training.trainer import train
@@ -67,13 +68,11 @@ class Measured:
 
 def main() -> int:
     parser = a_parser(__doc__.partition("\n")[0])
-    parser.add_argument("--model", default="zoo:resnet20", help="(default: zoo:resnet20)")
     parser.add_argument(
-        "--weights", type=Path, help="its state_dict (default: zoo:resnet8 is trained on camera-digits)"
+        "--weights", type=Path, help="of the recipe's network (default: zoo:resnet8 is trained on camera-digits)"
     )
-    parser.add_argument("--data", default="cifar10:../shared/data/cifar10", help="that it was trained on")
-    parser.add_argument("--mean", help="per channel, as the weights learned with")
-    parser.add_argument("--std", help="per channel")
+    parser.add_argument("--recipe", default="cifar10-resnet20", help="network and data (default: cifar10-resnet20)")
+    parser.add_argument("--data", help="instead of the recipe's, such as cifar10:PATH")
     parser.add_argument("--limit", type=int, help="at most so many samples of each part")
     parser.add_argument("--kind", default="linear", help="of branch (default: linear)")
     parser.add_argument("--drop", default="0.5%", help="accuracy that exits may cost (default: 0.5%%)")
@@ -186,20 +185,13 @@ def details(one: ExitSet, found: dict[str, Measured], expected: dict[str, float]
 
 def a_trunk(arguments: argparse.Namespace) -> tuple[Captured, Any]:
     """A trained network, and its data dealt out as a build deals them."""
-    given = {
-        name: tuple(float(part) for part in text.split(","))
-        for name in ("mean", "std")
-        if (text := getattr(arguments, name))
-    }
-    own = arguments.weights is None
-    recipe = Recipe(
-        model="zoo:resnet8" if own else arguments.model,
-        data="camera-digits" if own else arguments.data,
-        limit=arguments.limit or (4_000 if own else None),
-        weights=arguments.weights,
-        train=TrainSettings(epochs=2, batch=64) if own else None,
-        **given,
+    recipe = (
+        Recipe(model="zoo:resnet8", data="camera-digits", train=TrainSettings(epochs=2, batch=64), limit=4_000)
+        if arguments.weights is None
+        else Recipe(**read_recipe(arguments.recipe) | {"weights": arguments.weights, "train": None})
     )
+    told = {name: getattr(arguments, name) for name in ("data", "limit") if getattr(arguments, name) is not None}
+    recipe = replace(recipe, **told)
     sources, _ = gather(recipe)
     assert sources.parts is not None
     torch.manual_seed(0)

@@ -195,7 +195,7 @@ def attach_exits(bundle: Bundle, table: ExitTable, tell: Told) -> ExitTable:
     names = [cut.name for cut in bundle.manifest.cuts]
     chosen = table.chosen
     asked = [names.index(point) for point in chosen.points]
-    table = table.with_mean(road_seconds(bundle, asked, chosen.reach(), table.policy, tell))
+    table = replace(table, expected=road_seconds(bundle, asked, chosen.reach(), table.policy, tell))
     write_exits(bundle, table)
     return table
 

@@ -53,7 +53,7 @@ class Said:
 
 def steps_of(confidence_N: NDArray[np.float32]) -> NDArray[np.int64]:
     """The last threshold of the grid that each confidence reaches, compared as policies compare: in float32."""
-    return np.searchsorted(GRID.astype(np.float32), confidence_N, side="right") - 1
+    return np.searchsorted(GRID.astype(np.float32), confidence_N, side="right").astype(np.int64) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ Accuracies and shares are those of the calibration split, seconds medians at bat
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from offramp.bundle.jsonform import from_json, to_json
@@ -58,7 +58,7 @@ class ExitSet:
     accuracy: float
     """Of all samples, those that stay to the end included."""
     mean: float
-    """Seconds that an average sample is expected to take."""
+    """Seconds of an average sample, from the times of its points."""
 
     def reach(self) -> tuple[float, ...]:
         """Share of the samples that comes to each point, and to the end."""
@@ -90,14 +90,12 @@ class ExitTable:
     points: tuple[ExitPoint, ...]
     sets: tuple[ExitSet, ...]
     """The chosen one first."""
+    expected: float | None = None
+    """Seconds of an average sample with the chosen set, from the times of the very segments that it runs."""
 
     @property
     def chosen(self) -> ExitSet:
         return self.sets[0]
-
-    def with_mean(self, seconds: float) -> "ExitTable":
-        """The chosen set's expectation, from the times of the very segments that it runs."""
-        return replace(self, sets=(replace(self.chosen, mean=seconds), *self.sets[1:]))
 
 
 def exit_rule_text(table: ExitTable, names: Sequence[str]) -> str:

@@ -13,7 +13,8 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 def exits_page(table: ExitTable, name: str, plan: str) -> str:
     """One screen for a network of some twenty places."""
     chosen = table.chosen
-    saved = 1 - chosen.mean / table.full_seconds
+    expected = chosen.mean if table.expected is None else table.expected
+    saved = 1 - expected / table.full_seconds
     title = (
         f"{name}: {len(table.points)} places for a {table.kind} branch; whole network {_percent(table.full_accuracy)}, "
         f"{format_seconds(table.full_seconds)} a sample\n"
@@ -21,7 +22,7 @@ def exits_page(table: ExitTable, name: str, plan: str) -> str:
         f"seconds at batch 1 on {table.host}"
     )
     verdict = (
-        f"chosen: {', '.join(chosen.points)}, {format_seconds(chosen.mean)} a sample expected, {_percent(saved)} less "
+        f"chosen: {', '.join(chosen.points)}, {format_seconds(expected)} a sample expected, {_percent(saved)} less "
         f"than without\nplan:   {plan}"
         if chosen.points
         else "chosen: none; no exit saves time within the budget"
@@ -30,14 +31,15 @@ def exits_page(table: ExitTable, name: str, plan: str) -> str:
 
 
 def _points(table: ExitTable) -> str:
-    lowest = min((point.accuracy for point in table.points), default=0.0)
+    accuracies = [table.full_accuracy, *(point.accuracy for point in table.points)]
+    lowest, highest = min(accuracies), max(accuracies)
     rows = [
         (
             "▶" if point.name in table.chosen.points else "",
             point.name if point.split else f"{point.name} *",
             format_share(point.macs, table.macs),
             _percent(point.accuracy),
-            _bar(point.accuracy - lowest, table.full_accuracy - lowest),
+            _bar(point.accuracy - lowest, highest - lowest),
             _percent(point.leaves),
             "-" if point.threshold is None else f"{point.threshold:.3f}",
             format_seconds(point.trunk),
@@ -54,7 +56,7 @@ def _points(table: ExitTable) -> str:
 def _legend(table: ExitTable) -> str:
     inside = "; * inside a block" if any(not point.split for point in table.points) else ""
     return (
-        "right: alone, drawn from the worst to the whole network; leave, at, saves: as the only exit, within the "
+        "right: of the branch alone, drawn from the worst to the best; leave, at, saves: as the only exit, within the\n"
         f"budget; asking: what who stays pays for having been asked{inside}"
     )
 
@@ -74,7 +76,7 @@ def _sets(table: ExitTable) -> str:
         )
         for one in table.sets
     ]
-    return format_table(("set", "exits, and who leaves there", "right", "expected", "saves"), rows, right=(2, 3, 4))
+    return format_table(("set", "exits, and who leaves there", "right", "mean", "saves"), rows, right=(2, 3, 4))
 
 
 def _saved(point: ExitPoint, table: ExitTable) -> str:

@@ -1,4 +1,4 @@
-"""How far a recording is: a bar on a terminal, a line now and then elsewhere; on standard error."""
+"""How far a recording or a sweep is: a bar on a terminal, a line now and then elsewhere; on standard error."""
 
 import sys
 from types import TracebackType
@@ -15,10 +15,11 @@ EVERY = Seconds(10.0)
 
 
 class ProgressScreen:
-    """Follows `offramp_evaluation.recording.record.Watch`."""
+    """Follows `offramp_evaluation.recording.record.Watch`, and that of sweeps."""
 
-    def __init__(self, *, quiet: bool = False, clock: Clock | None = None) -> None:
+    def __init__(self, *, quiet: bool = False, clock: Clock | None = None, unit: str = "samples") -> None:
         self._quiet = quiet
+        self._unit = unit
         self._clock = clock or SystemClock()
         self._live = sys.stderr.isatty() and not quiet
         self._bar = Progress(
@@ -58,16 +59,16 @@ class ProgressScreen:
         self._task = self._bar.add_task(what, completed=done, total=total)
         before = f", {done:,} of them before" if done else ""
         if not self._live:
-            self.say(f"{what} {total:,} samples{before}")
+            self.say(f"{what} {total:,} {self._unit}{before}")
 
-    def advance(self, samples: int) -> None:
-        self._done += samples
+    def advance(self, count: int) -> None:
+        self._done += count
         if self._task is not None:
             self._bar.update(self._task, completed=self._done)
         now = self._clock.now()
         if not self._live and now - self._told >= EVERY:
             self._told = now
-            self.say(f"{self._what}: {self._done:,} of {self._total:,} samples, about {self._left(now)} left")
+            self.say(f"{self._what}: {self._done:,} of {self._total:,} {self._unit}, about {self._left(now)} left")
 
     def _left(self, now: Seconds) -> str:
         pace = (now - self._began) / max(1, self._done - self._before)

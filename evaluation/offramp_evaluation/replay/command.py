@@ -39,8 +39,6 @@ DEMO_SLOWDOWN = 50.0
 SAMPLES = 800
 FEWEST = 2
 """Arrivals that tell a rate."""
-BLOCK = 5.0
-"""Seconds of neighbouring samples that count as one unit in comparisons."""
 
 
 class ReplayCommand:
@@ -98,7 +96,7 @@ class ReplayCommand:
         parser.add_argument("--json", action="store_true", help="print the record instead of a table")
 
     def run(self, args: argparse.Namespace) -> int:
-        from offramp_evaluation.replay.record import record_of, run_metadata, write_record
+        from offramp_evaluation.replay.record import encode_samples, record_of, run_metadata, write_record
 
         clock, started = SystemClock(), datetime.now(UTC).isoformat(timespec="seconds")
         before = clock.now()
@@ -109,14 +107,14 @@ class ReplayCommand:
             rows,
             experiment.inputs(),
             against=against,
-            block=max(1, round(experiment.rate * BLOCK)),
+            block=experiment.block,
             labels=experiment.manifest.labels,
             link=experiment.up,
             energy=None if experiment.energy is None else experiment.energy.label,
         )
         record["run"] = run_metadata(started, clock.now() - before)
         if args.out is not None:
-            write_record(record, rows, args.out)
+            write_record(record, encode_samples(rows), args.out)
             _tell(f"wrote {args.out / 'record.json'} and {args.out / 'samples.parquet'}")
         if args.json:
             print(json.dumps(record, indent=1, ensure_ascii=False))

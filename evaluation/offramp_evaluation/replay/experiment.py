@@ -36,6 +36,8 @@ from offramp_evaluation.traces.trace import Trace
 
 MEASURED = 5
 """Samples that a stretch must have for its mean to say something."""
+BLOCK = 5.0
+"""Seconds of neighbouring samples that count as one unit in comparisons."""
 IN_STEP = 0.1
 """Standard deviation of the gaps between arrivals, relative to their mean, up to which they are called regular."""
 
@@ -96,6 +98,11 @@ class Experiment:
         )
         inputs = [entry.codec for entry in self.tape.header.codecs if entry.split == 0]
         return list(contestants(grounds, clock, self.up, inputs, self.load(), self.strategies, self.baselines))
+
+    @property
+    def block(self) -> int:
+        """Neighbouring samples that count as one unit in comparisons."""
+        return max(1, round(self.rate * BLOCK))
 
     def inputs(self) -> dict[str, Any]:
         """What the rows depend on, as a record tells it."""

@@ -6,6 +6,7 @@
 The same inputs and seed give the same record byte for byte, `run` apart.
 """
 
+import io
 import json
 import math
 import platform
@@ -19,7 +20,7 @@ import numpy as np
 
 from offramp import __version__
 from offramp.bundle.jsonform import to_json
-from offramp.errors import MissingExtraError
+from offramp.errors import DataError, MissingExtraError
 from offramp.measure.profile import describe_host
 from offramp.units import Seconds
 from offramp_evaluation.metrics.classification import per_class_accuracy
@@ -30,6 +31,9 @@ from offramp_evaluation.metrics.summary import Summary, summarise_device
 from offramp_evaluation.replay.contest import ORACLE
 from offramp_evaluation.replay.course import Course, timeline, views
 from offramp_evaluation.traces.trace import Trace
+
+COLUMNS = ("row", "stream", "index", "answered", "label", "truth", "exit", "latency", "payload_bytes", "wire_bytes")
+"""Of the table of samples, those that outcomes are read from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -119,8 +123,16 @@ def run_metadata(started: str, seconds: float) -> dict[str, Any]:
     }
 
 
-def write_record(record: Mapping[str, Any], rows: Sequence[Row], folder: Path) -> None:
-    """
+def write_record(record: Mapping[str, Any], samples: bytes, folder: Path) -> None:
+    """`samples` are those of `encode_samples`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "record.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "samples.parquet").write_bytes(samples)
+
+
+def encode_samples(rows: Sequence[Row]) -> bytes:
+    """A Parquet table of every sample of every row.
+
     Raises:
         MissingExtraError: pyarrow is not installed.
     """
@@ -129,8 +141,6 @@ def write_record(record: Mapping[str, Any], rows: Sequence[Row], folder: Path) -
         from pyarrow import parquet
     except ImportError as error:
         raise MissingExtraError("pyarrow", "evaluation", "writing samples") from error
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "record.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     tables = [
         pa.table(
             {
@@ -150,7 +160,43 @@ def write_record(record: Mapping[str, Any], rows: Sequence[Row], folder: Path) -
         )
         for row in rows
     ]
-    parquet.write_table(pa.concat_tables(tables), folder / "samples.parquet")
+    written = io.BytesIO()
+    parquet.write_table(pa.concat_tables(tables), written)
+    return written.getvalue()
+
+
+def decode_samples(content: bytes) -> dict[str, Outcomes]:
+    """What `encode_samples` kept, by row; how sure an answer was is not in it.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+        DataError: It is no such table.
+    """
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "evaluation", "reading samples") from error
+    try:
+        table = parquet.read_table(io.BytesIO(content))
+        columns = {name: table[name].to_pylist() for name in COLUMNS}
+    except (pa.ArrowInvalid, OSError, KeyError) as error:
+        raise DataError(f"this is no table of samples that a replay wrote: {error}") from error
+    codes = {kind.value: code for code, kind in enumerate(ANSWERED)}
+    everything = Outcomes(
+        stream_N=np.array(columns["stream"], np.str_),
+        index_N=np.array(columns["index"], np.int64),
+        answered_N=np.array([codes[kind] for kind in columns["answered"]], np.uint8),
+        label_N=np.array(columns["label"], np.int64),
+        truth_N=np.array(columns["truth"], np.int64),
+        confidence_N=np.full(len(columns["index"]), np.nan),
+        exit_N=np.array(columns["exit"], np.int64),
+        latency_N=np.array(columns["latency"], np.float64),
+        payload_N=np.array(columns["payload_bytes"], np.int64),
+        wire_N=np.array(columns["wire_bytes"], np.int64),
+    )
+    row_N = np.array(columns["row"])
+    return {name: everything.take(row_N == name) for name in dict.fromkeys(columns["row"])}
 
 
 def _row(row: Row, labels: Sequence[str]) -> dict[str, Any]:

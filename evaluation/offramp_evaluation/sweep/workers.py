@@ -1,0 +1,124 @@
+"""Who performs the runs of a sweep: this process, several of this machine, or (in `actors`) a Ray cluster.
+
+this process ── Cell ──► worker        one pipe each; when this process dies, its end closes and they stop
+             ◄── Outcome ──            a worker that dies takes one run with it, which has failed; then another starts
+
+Workers keep nothing on disk: whoever hands out cells writes down what became of them.
+"""
+
+import multiprocessing
+import signal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Protocol, Self
+
+from offramp_evaluation.sweep.cell import Cell
+from offramp_evaluation.sweep.run import Bench, Failed, Outcome
+
+PATIENCE = 5.0
+"""Seconds that a worker may take to end after it was told to."""
+
+
+class Workers(Protocol):
+    """Perform cells; a context manager, which ends them."""
+
+    def run(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, Outcome]]:
+        """In any order."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Here:
+    """In the process that asks, one run after the other."""
+
+    def __init__(self) -> None:
+        self._bench = Bench()
+
+    def run(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, Outcome]]:
+        for cell in cells:
+            yield cell, self._bench.perform(cell)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Processes:
+    """Spawned when they are first needed, at most so many."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(PATIENCE)
+            worker.connection.close()
+        self._workers.clear()
+
+    def run(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, Outcome]]:
+        waiting, idle = iter(cells), list(self._workers)
+        busy: dict[Connection, tuple[_Worker, Cell]] = {}
+        while True:
+            while len(busy) < self._count and (cell := next(waiting, None)) is not None:
+                worker = idle.pop() if idle else self._start()
+                worker.connection.send(cell)
+                busy[worker.connection] = worker, cell
+            if not busy:
+                return
+            for ready in wait(list(busy)):
+                assert isinstance(ready, Connection)
+                worker, cell = busy.pop(ready)
+                try:
+                    outcome: Outcome = ready.recv()
+                except (EOFError, OSError):
+                    yield cell, self._bury(worker)
+                else:
+                    idle.append(worker)
+                    yield cell, outcome
+
+    def _start(self) -> "_Worker":
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        process.start()
+        theirs.close()  # or the end of the worker would never be seen
+        self._workers.append(_Worker(process, ours))
+        return self._workers[-1]
+
+    def _bury(self, worker: "_Worker") -> Failed:
+        worker.process.join(PATIENCE)
+        worker.connection.close()
+        self._workers.remove(worker)
+        code = worker.process.exitcode
+        why = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return Failed(reason=f"its process died ({why}; out of memory?); run the same command again, with fewer --jobs")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+
+
+def _serve(connection: Connection) -> None:
+    """A worker's life: one cell after the other."""
+    # Ctrl-C reaches the whole group; the process that started us decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    bench = Bench()
+    try:
+        while True:
+            connection.send(bench.perform(connection.recv()))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # nobody is there any more

@@ -1,0 +1,1 @@
+"""Reports: records in, one page that needs no network, figures and tables out."""

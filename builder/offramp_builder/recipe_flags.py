@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from offramp_builder.training.settings import TrainSettings
 
 JOINT_EPOCHS = 10
 """Enough for a trunk that was trained already; from scratch it takes as many as any training."""
+_OF_THE_TRUNK_ALONE = {"epochs", "rate", "small_first", "supervise", "seed"}
 
 
 def recipe_from(args: argparse.Namespace) -> Recipe:
@@ -46,6 +47,7 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
         "branch_kind": args.branch_kind or _taught_kind(args, base),
         "branch_settings": _branch_settings(args, base.get("branch_settings", BranchSettings())),
         "search": _searching(args, base.get("search", SearchSettings())),
+        "confidence": None if args.confidence is None else parse_share(args.confidence),
         "seed": args.seed,
         "branch_seed": args.branch_seed,
         "save_weights": args.save_weights,
@@ -91,9 +93,9 @@ def _together(
     if base is not None:
         return replace(base, **given)
     if args.joint is not None:
-        told = _of_any_training(args)
-        shared = {name: getattr(train, name) for name in told} if train is not None else {}
-        return JointSettings(**({"epochs": JOINT_EPOCHS} | shared | _given(told) | given))
+        names = {field.name for field in fields(TrainSettings)} - _OF_THE_TRUNK_ALONE
+        shared = {name: getattr(train, name) for name in names} if train is not None else {}
+        return JointSettings(**({"epochs": JOINT_EPOCHS} | shared | _given(_of_any_training(args)) | given))
     if args.joint_epochs is not None or args.joint_rate is not None:
         raise SettingsError("--joint-epochs and --joint-rate belong to joint training; give --joint LOSS")
     return None

@@ -69,46 +69,62 @@ def weights(found: Learned) -> Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in found.captured.road.parameters()])
 
 
-def test_saved_weights_bring_back_the_network_with_its_normalisation(recipe: Recipe, tmp_path: Path) -> None:
-    file = tmp_path / "trunk.pt"
-    made = learned(replace(recipe, save_weights=file), tmp_path / "bundle")
+@pytest.fixture(scope="module")
+def saved(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[Learned, Path]:
+    """A network that was trained alone, and where its weights are."""
+    folder = tmp_path_factory.mktemp("alone")
+    return learned(replace(recipe, save_weights=folder / "trunk.pt"), folder / "bundle"), folder / "trunk.pt"
+
+
+@pytest.fixture(scope="module")
+def together(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[Learned, Steps, Path]:
+    """A network that was trained alone and then with its branch, what was seen of it, and where its bundle would be."""
+    out, steps = tmp_path_factory.mktemp("together") / "bundle", Steps()
+    return learned(replace(recipe, joint=JOINT), out, steps), steps, out
+
+
+def test_saved_weights_bring_back_the_network_with_its_normalisation(
+    recipe: Recipe, saved: tuple[Learned, Path], tmp_path: Path
+) -> None:
+    made, file = saved
     again = learned(replace(recipe, train=None, weights=file), tmp_path / "bundle")
     assert torch.equal(weights(made), weights(again))
     samples = made.captured.examples
     assert torch.equal(made.captured.road(samples), again.captured.road(samples))
 
 
-def test_training_with_weights_goes_on_from_them(recipe: Recipe, tmp_path: Path) -> None:
-    file = tmp_path / "trunk.pt"
-    made = learned(replace(recipe, save_weights=file), tmp_path / "bundle")
+def test_training_with_weights_goes_on_from_them(recipe: Recipe, saved: tuple[Learned, Path], tmp_path: Path) -> None:
+    made, file = saved
     still = replace(recipe, weights=file, train=replace(TRAIN, epochs=1, optimizer="sgd", rate=1e-9))
-    assert torch.allclose(weights(learned(still, tmp_path / "other")), weights(made), atol=1e-6)
+    assert torch.allclose(weights(learned(still, tmp_path / "bundle")), weights(made), atol=1e-6)
 
 
-def test_branches_that_learned_with_the_network_are_handed_on(recipe: Recipe, tmp_path: Path) -> None:
-    assert learned(recipe, tmp_path / "bundle").branches is None
-    together = learned(replace(recipe, joint=JOINT), tmp_path / "other")
-    assert together.branches is not None
-    assert list(together.branches) == [together.captured.position("first")]
+def test_branches_that_learned_with_the_network_are_handed_on(
+    saved: tuple[Learned, Path], together: tuple[Learned, Steps, Path]
+) -> None:
+    assert saved[0].branches is None
+    assert together[0].branches is not None
+    assert list(together[0].branches) == [together[0].captured.position("first")]
+
+
+def test_each_training_of_a_bundle_has_a_checkpoint_of_its_own_beside_it(
+    together: tuple[Learned, Steps, Path],
+) -> None:
+    out = together[2]
+    assert sorted(out.parent.iterdir()) == sorted(checkpoints_of(out))
 
 
 def test_what_was_interrupted_while_training_together_does_not_train_alone_again(
-    recipe: Recipe, tmp_path: Path
+    recipe: Recipe, together: tuple[Learned, Steps, Path], tmp_path: Path
 ) -> None:
-    both = replace(recipe, joint=JOINT)
-    whole, rest = Steps(), Steps()
-    expected = learned(both, tmp_path / "whole", whole)
-    steps = whole.taken // 4
+    whole, seen, _ = together
+    an_epoch, rest = seen.taken // 4, Steps()
+    both, out = replace(recipe, joint=JOINT), tmp_path / "bundle"
     with pytest.raises(KeyboardInterrupt):
-        learned(both, tmp_path / "broken", Steps(stop=3 * steps + 1))
-    found = learned(both, tmp_path / "broken", rest)
-    assert rest.taken == steps
-    assert torch.allclose(weights(found), weights(expected), atol=1e-6)
-
-
-def test_each_training_of_a_bundle_has_a_checkpoint_of_its_own_beside_it(recipe: Recipe, tmp_path: Path) -> None:
-    learned(replace(recipe, joint=JOINT), tmp_path / "bundle")
-    assert sorted(tmp_path.iterdir()) == sorted(checkpoints_of(tmp_path / "bundle"))
+        learned(both, out, Steps(stop=3 * an_epoch + 1))
+    found = learned(both, out, rest)
+    assert rest.taken == an_epoch
+    assert torch.allclose(weights(found), weights(whole), atol=1e-6)
 
 
 def test_a_folder_that_is_not_there_is_missed_before_anything_is_trained(recipe: Recipe, tmp_path: Path) -> None:

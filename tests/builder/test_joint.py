@@ -143,6 +143,10 @@ def test_an_interrupted_joint_training_goes_on_to_the_same_weights(version: str,
     assert torch.allclose(weights(resumed), whole, atol=1e-6)
 
 
+def test_settings_know_the_names_of_all_losses_without_torch() -> None:
+    assert list(JOINT_LOSSES) == list(LOSSES)
+
+
 def opened(loss: str, **changed: Any) -> JointLoss:
     """For two branches, three classes and four samples."""
     made = settings(loss, **changed)

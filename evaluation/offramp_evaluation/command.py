@@ -6,6 +6,9 @@ from typing import Protocol
 from offramp_evaluation.recording.candidates import CANDIDATES
 from offramp_evaluation.recording.command import RECORD
 from offramp_evaluation.replay.command import REPLAY
+from offramp_evaluation.report.command import REPORT
+from offramp_evaluation.report.compare_command import COMPARE
+from offramp_evaluation.sweep.command import SWEEP
 
 
 class _Verb(Protocol):
@@ -16,12 +19,19 @@ class _Verb(Protocol):
     def run(self, args: argparse.Namespace) -> int: ...
 
 
-VERBS: dict[str, _Verb] = {"record": RECORD, "candidates": CANDIDATES, "replay": REPLAY}
+VERBS: dict[str, _Verb] = {
+    "record": RECORD,
+    "candidates": CANDIDATES,
+    "replay": REPLAY,
+    "sweep": SWEEP,
+    "report": REPORT,
+    "compare": COMPARE,
+}
 """None of their modules imports anything heavy before it runs: `offramp --help` imports them too."""
 
 
 class EvaluateCommand:
-    summary = "record tapes of a bundle, and replay plans and strategies over them"
+    summary = "record tapes of a bundle, replay plans and strategies over them, one by one or in sweeps"
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")

@@ -1,0 +1,151 @@
+"""Every exit policy on equal terms, and what is said of it in docs/RESULTS.md.
+
+python -m benchmarks.exits                                                       the shipped demo: a look, no download
+python -m benchmarks.exits --task mitbih --data mitbih:PATH --keep               builds three bundles, then all of it
+python -m benchmarks.exits --task cifar10 --data cifar10:PATH --bundles A B C    of bundles that are there already
+python -m benchmarks.exits --write                                               the chapter anew, from kept records
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.exits.chapter import RECORDS, best_of, rivals, rows_of, write_chapter
+from benchmarks.exits.contest import Score, Subject, compete, compete_in_time, without_order
+from benchmarks.exits.curves import curves_of
+from benchmarks.exits.references import references
+from benchmarks.exits.subjects import bundles_of, subject_of
+from benchmarks.exits.tasks import TASKS, Task
+from benchmarks.exits.wall import wall_clock
+from benchmarks.harness import Claim, a_parser, machine, report
+from offramp import __version__
+from offramp.data import Request, load, split
+from offramp.errors import SettingsError
+from offramp_evaluation.assets import DEMO_BUNDLE
+
+KEPT = Path(tempfile.gettempdir()) / f"offramp-benchmarks-{__version__}" / "exits"
+DEMO_SAMPLES, QUICK_SAMPLES = 4_000, 1_000
+CLOCKED, CLOCKED_QUICKLY = 1_000, 100
+CLAIMED = {"cifar10": 0.55, "mitbih": 0.20}
+"""Of the operations, at most, by the best policy."""
+
+
+def main() -> int:
+    arguments = _parse()
+    if arguments.write:
+        return write_chapter()
+    task = TASKS[arguments.task]
+    if task.name != "demo" and not arguments.data:
+        raise SettingsError(f"--task {task.name} needs its data: --data {task.name}:FOLDER")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    record = study(task, arguments)
+    place = RECORDS / f"exits-{task.name}.json" if arguments.keep else arguments.out / f"{task.name}.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    _say(f"the record is {place}")
+    if arguments.keep:
+        write_chapter()
+    return report("exits", claims_of(task, record), record, arguments)
+
+
+def study(task: Task, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Everything that is measured of one task."""
+    data = arguments.data or "camera-digits"
+    limit = (QUICK_SAMPLES if arguments.quick else DEMO_SAMPLES) if task.name == "demo" else None
+    bundles = [DEMO_BUNDLE] if task.name == "demo" else arguments.bundles
+    if not bundles:
+        bundles = bundles_of(task, data, arguments.seeds, arguments.out)
+    subjects = [subject_of(Path(bundle), data, arguments.out, limit=limit) for bundle in bundles]
+    seeds = [_contest(subject, task) for subject in subjects]
+    record: dict[str, Any] = {
+        "task": task.name,
+        "data": {"name": subjects[0].test.origin.data, "test": len(subjects[0].test)},
+        "macs": subjects[0].charge.whole,
+        "first_exit": min(subjects[0].charge.before[cut] for cut in subjects[0].cuts) / subjects[0].charge.whole,
+        "drop": task.drop,
+        "seeds": seeds,
+        "curves": {name: [asdict(spot) for spot in spots] for name, spots in curves_of(subjects[0], task).items()},
+        "apart": {},
+        "machine": machine(),
+    }
+    for text in arguments.apart:
+        name, _, bundle = text.partition("=")
+        _say(f"{task.name}: {name}, apart")
+        record["apart"][name] = _contest(subject_of(Path(bundle), data, arguments.out), task)
+    if task.streams:
+        record["shuffled"] = [_shuffled(subjects[0], task, seeds[0])]
+    if arguments.references:
+        kept = arguments.out / f"{task.name}-references.json"
+        record["references"] = [asdict(one) for one in references(task, data, subjects[0].charge.whole, kept)]
+    rules = {one["policy"]: one["rule"] for one in seeds[0]["scores"]}
+    clocked = CLOCKED_QUICKLY if arguments.quick else arguments.clock
+    if clocked:
+        _say(f"{task.name}: wall clock of {len(rules)} rules")
+        part = split(load(data, Request(limit=limit)), seed=subjects[0].test.origin.seed).test
+        record["wall"] = wall_clock(Path(bundles[0]), rules, part, clocked)
+    return record
+
+
+def claims_of(task: Task, record: dict[str, Any]) -> list[Claim]:
+    """What issue and README promise, as found in the record."""
+    rows = rows_of([seed["scores"] for seed in record["seeds"]], task.drop)
+    instance, temporal = (rivals(rows, temporal=which) for which in (False, True))
+    best = best_of([*instance, *temporal])
+    limit = CLAIMED.get(task.name, 1.0)
+    claims = [
+        Claim(name=f"{task.name}: operations", found=best.operations.mean, limit=limit, detail=best.policy),
+        Claim(name=f"{task.name}: lost with these", found=100 * best.lost, limit=100 * task.drop, unit="pt"),
+    ]
+    if temporal:
+        ahead, behind = best_of(temporal), best_of(instance)
+        ratio = ahead.operations.mean / behind.operations.mean
+        detail = f"{ahead.policy} against {behind.policy}"
+        claims.append(Claim(name=f"{task.name}: temporal over instance", found=ratio, limit=1.0, detail=detail))
+        mixed = best_of(rivals(rows_of(record["shuffled"], task.drop), temporal=True))
+        gone = mixed.operations.mean / behind.operations.mean
+        name = f"{task.name}: the same on shuffled streams"
+        claims.append(Claim(name=name, found=gone, limit=0.95, at_most=False, detail=mixed.policy))
+    return claims
+
+
+def _contest(subject: Subject, task: Task) -> dict[str, Any]:
+    scores: list[Score] = []
+    for score in compete(subject, task):
+        _say(f"{subject.name}, seed {subject.seed}: {score.policy} {100 * score.operations:.1f} %, {score.rule}")
+        scores.append(score)
+    return {"bundle": subject.name, "seed": subject.seed, "scores": [asdict(score) for score in scores]}
+
+
+def _shuffled(subject: Subject, task: Task, contest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Temporal policies where neighbours have nothing to do with each other, tuned anew."""
+    over = next(one["policy"] for one in contest["scores"] if "+" in one["policy"]).partition("+")[2]
+    _say(f"{subject.name}, seed {subject.seed}: shuffled")
+    return [asdict(score) for score in compete_in_time(without_order(subject, seed=subject.seed), task, over=over)]
+
+
+def _parse(flags: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = a_parser((__doc__ or "").partition("\n")[0])
+    parser.add_argument("--task", choices=list(TASKS), default="demo", help="default: demo")
+    parser.add_argument("--data", metavar="KIND:PATH", help="the task's, such as cifar10:FOLDER")
+    parser.add_argument("--bundles", nargs="+", type=Path, metavar="DIR", help="one trunk, other branches each")
+    parser.add_argument("--seeds", type=int, default=3, help="bundles to build where none is given (default: 3)")
+    parser.add_argument("--apart", action="append", default=[], metavar="NAME=DIR", help="trained jointly, say")
+    parser.add_argument("--references", action="store_true", help="train small networks beside (mitbih)")
+    parser.add_argument("--clock", type=int, default=CLOCKED, metavar="N", help=f"samples timed (default: {CLOCKED})")
+    parser.add_argument("--out", type=Path, default=KEPT, metavar="DIR", help="bundles, tapes and the record")
+    parser.add_argument("--keep", action="store_true", help="the record into docs/records, and the chapter anew")
+    parser.add_argument("--write", action="store_true", help="only the chapter, from the records in docs/records")
+    return parser.parse_args(flags)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -29,6 +29,7 @@ from offramp.bundle.manifest import (
     StageSpec,
 )
 from offramp.bundle.store import MANIFEST, REFERENCE, write_manifest
+from offramp.bundle.tables import TABLES, CutTables, write_tables
 from offramp.errors import BundleError, ModelError
 from offramp_builder.capture import Captured
 from offramp_builder.features import run_to
@@ -49,6 +50,7 @@ def write_bundle(
     labels: Sequence[str],
     branches: Sequence[Branch] = (),
     ranges: Ranges | None = None,
+    tables: Mapping[int, CutTables] | None = None,
     final_temperature: float = 1.0,
     final_accuracy: float | None = None,
     provenance: Mapping[str, str] | None = None,
@@ -65,6 +67,7 @@ def write_bundle(
         labels: One for each class, in order.
         branches: The exits before the end.
         ranges: From `ranges.calibrate`, for all kept positions that fixed-range codecs shall work at.
+        tables: From `tables.tabulate`, by position; without them, codecs that need them are not offered.
         final_temperature: Divides the final logits before the scores are taken.
         final_accuracy: Of the whole network on the calibration split, in [0, 1]; None when untrained.
         provenance: How the bundle came to be.
@@ -87,6 +90,9 @@ def write_bundle(
         segments = write_segments(folder, captured, kept, cuts, branches, final_temperature, wanted=wanted)
         verify_segments(folder, segments, captured, kept, branches, samples[: max(ROWS)])
         _write_reference(folder / REFERENCE, captured, samples)
+        if tables:
+            index = {position: number for number, position in enumerate(kept)}
+            write_tables(folder / TABLES, {index[position]: there for position, there in tables.items()})
         manifest = Manifest(
             format=FORMAT,
             name=name,
@@ -134,8 +140,8 @@ def _check(captured: Captured, kept: Sequence[int], labels: Sequence[str], branc
     for position in kept:
         if not captured.cuts[position].split and position not in hung:
             raise ModelError(
-                f"the cut {captured.cuts[position].name!r} lies inside a block: it is kept for its branch alone, and no "
-                f"branch hangs there; name it among --branches, or leave it out"
+                f"the cut {captured.cuts[position].name!r} lies inside a block: it is kept for its branch alone, and "
+                f"no branch hangs there; name it among --branches, or leave it out"
             )
 
 

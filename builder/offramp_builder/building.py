@@ -7,7 +7,7 @@ The first capture is a trial: a network that cannot be divided is refused before
 """
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,10 +40,13 @@ from offramp_builder.ranges import calibrate
 from offramp_builder.recipe import Recipe
 from offramp_builder.segments import Branch
 from offramp_builder.sources import Sources, gather
+from offramp_builder.tables import tabulate
 from offramp_builder.training.trainer import batches_of, evaluate
 
 _RANGED_BY = 1_000
 """Calibration samples that ranges are taken from."""
+_TABULATED_BY = 500
+"""Of those, samples that the tables of codecs are made from; they hold whole features of theirs in memory."""
 _JUDGED_BY = 1_500
 """Calibration samples that candidates are judged by: evenly drawn, so that every run of frames is among them."""
 
@@ -101,6 +104,8 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
         test_accuracy = evaluate(captured.road, sources.parts.test)
     screen.progress("writing segments", 0, 1)
     ranging = _ranging(recipe, sources)
+    ranges = calibrate(captured, kept, ranging) if ranging else None
+    tabulated = tabulate(captured, kept, _thinned(_TABULATED_BY, ranging), ranges) if sources.parts and ranges else None
     manifest = write_bundle(
         out,
         captured,
@@ -108,7 +113,8 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
         name=recipe.name or recipe.model.rpartition(":")[2],
         labels=labels,
         branches=exits.branches,
-        ranges=calibrate(captured, kept, ranging) if ranging else None,
+        ranges=ranges,
+        tables=tabulated,
         final_temperature=exits.final_temperature,
         final_accuracy=exits.final_accuracy,
         provenance=_provenance(recipe, sources, data, test_accuracy),
@@ -216,6 +222,13 @@ def _ranging(recipe: Recipe, sources: Sources) -> list[Tensor]:
         rows = _evenly(len(calibration), _RANGED_BY)
         return [torch.from_numpy(batch) for batch in batches_of(calibration.samples[rows])]
     return [random_samples(sources.sample, 16)] if recipe.untrained else []
+
+
+def _thinned(count: int, batches: list[Tensor]) -> Iterator[Tensor]:
+    """Every so many samples that there are `count` or a few more; groups of samples lie together, so not the first."""
+    step = max(1, sum(map(len, batches)) // count)
+    for batch in batches:
+        yield batch[::step]
 
 
 def _attach_candidates(out: Path, parts: Parts, screen: Screen) -> int:

@@ -2,7 +2,7 @@
 
     along_path        all branches move together, from strict to lenient: one number to choose
     branch_by_branch  one branch after the other, the one that saves most first
-    tune              the cheaper of the two, and then whatever single branch can still be moved, or left out
+    tune              the cheaper of the two, and then whatever branches can still be moved, or left out
 
 What is found holds on these samples, and tends to look better on them than on others: choose on samples that are
 neither trained nor judged on, and certify (`offramp.exits.certify`) on others again.
@@ -10,8 +10,9 @@ neither trained nor judged on, and certify (`offramp.exits.certify`) on others a
 # N samples
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Protocol
 
 import numpy as np
@@ -109,7 +110,7 @@ def branch_by_branch(
     for cut in _by_savings(cuts, bench.charge):
         held = [best]
         for threshold in thresholds(policy, len(cuts), finer=finer):
-            tried = bench.judge(_moved(best.rule, policy, cut, threshold, over))
+            tried = bench.judge(_moved(best.rule, policy, {cut: threshold}, over))
             if tried.quality < floor:
                 held = held[: max(1, len(held) - _STEPS_BACK)]
                 break
@@ -121,19 +122,29 @@ def branch_by_branch(
 def tune(
     policy: str, cuts: Sequence[int], bench: Bench, *, drop: float, over: ExitRule | None = None, finer: int = 1
 ) -> Tuned:
-    """Both ways, and then single moves for as long as one saves operations and holds."""
+    """Both ways, and then moves for as long as one saves operations and holds: of one branch to any threshold, or of
+    two by a step, the one stricter and the other more lenient.
+    """
     together = along_path(path(policy, cuts, over=over, finer=finer), bench, drop=drop)
     apart = branch_by_branch(policy, cuts, bench, drop=drop, over=over, finer=finer)
     best = min((together, apart), key=lambda tuned: tuned.operations)
     _, floor = _start(bench, drop, over)
     steps = (None, *thresholds(policy, len(cuts), finer=finer))
+
+    def moved(best: Tuned, moves: Iterable[Mapping[int, float | None]]) -> Tuned:
+        tried = (bench.judge(_moved(best.rule, policy, move, over)) for move in moves)
+        held = (one for one in tried if one.quality >= floor and one.operations < best.operations)
+        return min(held, key=lambda tuned: tuned.operations, default=best)
+
     before = None
     while best != before:
         before = best
         for cut in _by_savings(cuts, bench.charge):
-            tried = [bench.judge(_moved(best.rule, policy, cut, threshold, over)) for threshold in steps]
-            held = (one for one in tried if one.quality >= floor and one.operations < best.operations)
-            best = min(held, key=lambda tuned: tuned.operations, default=best)
+            best = moved(best, ({cut: step} for step in steps))
+        if best == before:
+            at = {cut: steps.index(dict(best.rule.thresholds).get(cut)) for cut in cuts}
+            pairs = ((one, other) for one, other in permutations(cuts, 2) if at[one] > 0 and at[other] < len(steps) - 1)
+            best = moved(best, ({one: steps[at[one] - 1], other: steps[at[other] + 1]} for one, other in pairs))
     return best
 
 
@@ -153,12 +164,10 @@ def _by_savings(cuts: Sequence[int], charge: Charge) -> list[int]:
     return sorted(cuts, key=lambda cut: -saved[cut])
 
 
-def _moved(rule: ExitRule, policy: str, cut: int, threshold: float | None, over: ExitRule | None) -> ExitRule:
-    """The rule with another threshold at one branch; None: the policy does not ask it."""
-    by_cut = dict(rule.thresholds) if (rule.policy, rule.over) == (policy, over) else {}
-    by_cut.pop(cut, None)
-    if threshold is not None:
-        by_cut[cut] = threshold
+def _moved(rule: ExitRule, policy: str, move: Mapping[int, float | None], over: ExitRule | None) -> ExitRule:
+    """The rule with other thresholds at some branches; None: the policy does not ask it."""
+    own = dict(rule.thresholds) if (rule.policy, rule.over) == (policy, over) else {}
+    by_cut = {cut: threshold for cut, threshold in sorted({**own, **move}.items()) if threshold is not None}
     if not by_cut:
         return over or NO_EXIT
-    return ExitRule(policy=policy, thresholds=tuple(sorted(by_cut.items())), over=over)
+    return ExitRule(policy=policy, thresholds=tuple(by_cut.items()), over=over)

@@ -118,7 +118,9 @@ def check_end(sample: Node, answers: Mapping[str, Node], macs: Mapping[str, int]
     road = set(needed_for(sample, [answers[last]]))
     for name in others:
         head = set(needed_for(sample, [answers[name]]))
-        beyond, before = (sum(macs.get(node.name, 0) for node in part) for part in (head - road, road - head))
+        # What further exits need as well, on which this one builds, says nothing about it.
+        shared = set(needed_for(sample, [answers[other] for other in others if other != name]))
+        beyond, before = (sum(macs.get(node.name, 0) for node in part) for part in (head - road - shared, road - head))
         if beyond > before:
             raise ModelError(
                 f"the logits {last!r} are taken for the end of the network, but {name!r} lie further on "

@@ -65,7 +65,7 @@ def test_in_a_mapping_the_end_has_a_name_wherever_it_stands() -> None:
 
 def test_an_exit_that_builds_upon_another_computes_it_anew_from_where_both_are_determined() -> None:
     network = captured_with(lambda first, second, end: [first, first + second, end])
-    assert hanging(network) == [("0", "before"), ("1", "stem")]
+    assert hanging(network) == [("1", "stem"), ("0", "before")]
     verify_slices(network, network.examples)
 
 

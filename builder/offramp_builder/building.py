@@ -19,7 +19,10 @@ from torch import Tensor
 from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import file_entry, open_bundle
 from offramp.data import DataSet, Parts
+from offramp.data.held_out import to_fit
 from offramp.errors import ModelError
+from offramp.exits.certificate import Certificate
+from offramp.measure.calibration import FITTED, LIMIT
 from offramp.planning.attach import attach_candidates
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp_builder.branches.placing import place_branches
@@ -28,6 +31,7 @@ from offramp_builder.branches.training import TrainedExits, calibrated, train_br
 from offramp_builder.branches.untrained import untrained_branches
 from offramp_builder.bundle import check_place, write_bundle
 from offramp_builder.capture import Captured, random_samples
+from offramp_builder.certifying import attach_certificate, order_of
 from offramp_builder.choose import choose_cuts
 from offramp_builder.learning import Learned, capture_road, checkpoints_of, examples_of, learn
 from offramp_builder.models import open_model
@@ -62,6 +66,8 @@ class Built:
     """Of the whole network on the test split, in [0, 1]; None when untrained or without data."""
     candidates: int
     """Plans that were judged and shipped with the bundle."""
+    certificate: Certificate | None
+    """Of its exits; None where none was asked for, or nothing keeps the promise."""
 
 
 def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
@@ -73,6 +79,7 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
         OfframpError: Something that the recipe names cannot be used, or something else lies in `out`.
     """
     check_place(out)
+    order = order_of(recipe)
     screen.say(f"reading {recipe.data}" if recipe.data else "no data: nothing is trained or calibrated")
     sources, data = gather(recipe)
     _report_skipped(data, screen)
@@ -123,6 +130,7 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
     if searched:
         attach_exits(open_bundle(out), searched.table, screen.progress)
     judged = _attach_candidates(out, sources.parts, screen) if sources.parts and not recipe.untrained else 0
+    certificate = attach_certificate(out, sources.parts, order, screen) if sources.parts and order else None
     for checkpoint in checkpoints_of(out):
         checkpoint.unlink(missing_ok=True)
     return Built(
@@ -130,6 +138,7 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
         sizes=sources.parts.sizes() if sources.parts else "",
         test_accuracy=test_accuracy,
         candidates=judged,
+        certificate=certificate,
     )
 
 
@@ -263,6 +272,11 @@ def _provenance(recipe: Recipe, sources: Sources, data: DataSet | None, test_acc
         found["data"], found["data_sha256"] = data.name, data.digest
         found["split"] = sources.parts.sizes()
         found["calibration_groups"] = str(sources.parts.calibration.groups)
+        seen_N = to_fit(sources.parts.calibration.group_N)
+        if not seen_N.all():
+            found[FITTED] = f"{int(seen_N.sum()):,} of the calibration samples"
+    if recipe.limit is not None:
+        found[LIMIT] = str(recipe.limit)
     if recipe.train:
         found["training"] = ", ".join(f"{key}={value}" for key, value in asdict(recipe.train).items())
     if recipe.joint:

@@ -88,7 +88,14 @@ class BuildCommand:
             help="exits before the end: auto (default: the network's own, else two), N, NAMES, none, search, or a rule: "
             "even:N, stages, fine:N, pareto:N, linear:N, golden:N; see docs/placement.md",
         )
-        points.add_argument("--drop", metavar="SHARE", help="search: accuracy that exits may cost (default: 0.5%%)")
+        points.add_argument(
+            "--drop", metavar="SHARE", help="accuracy that exits may cost, for search and certificate (default: 0.5%%)"
+        )
+        points.add_argument(
+            "--confidence",
+            metavar="SHARE",
+            help="certify that exits cost no more than --drop, such as 95%%; see docs/guarantees.md",
+        )
         points.add_argument("--most", type=int, metavar="N", help="search: exits at most (default: 3)")
         points.add_argument(
             "--branch-kind",

@@ -44,7 +44,9 @@ class Recipe:
     """auto (the network's own; else two, where there is room), a number, names between commas, a rule such as even:3,
     stages or pareto:3, search, own, or none."""
     search: SearchSettings = field(default_factory=SearchSettings)
-    """For branches = "search"."""
+    """For branches = "search"; its drop is what a certificate promises too."""
+    confidence: float | None = None
+    """Of a certificate that exits cost no more accuracy than search.drop, in (0, 1); None: none is made."""
     branch_kind: str = "linear"
     branch_settings: BranchSettings = field(default_factory=BranchSettings)
     seed: int = 0
@@ -63,6 +65,11 @@ class Recipe:
         return self.seed if self.branch_seed is None else self.branch_seed
 
     def __post_init__(self) -> None:
+        if self.confidence is not None and not (0 < self.confidence < 1 and self.data and not self.untrained):
+            raise SettingsError(
+                f"no certificate can be had with --confidence {self.confidence:g}: that lies in (0, 1), such as 95%, "
+                f"and it takes --data and a trained network"
+            )
         if self.learns and not self.data:
             raise SettingsError("training needs samples; give --data, such as --data folder:PATH")
         if not self.learns and self.weights is None and not self.untrained:

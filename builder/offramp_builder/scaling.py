@@ -41,6 +41,10 @@ class Scaling:
         """As the branch says them from now on, before its temperature."""
         return logits_NK if self.vector is None else logits_NK * self.vector[0] + self.vector[1]
 
+    def applied(self, branch: nn.Module) -> nn.Module:
+        """The branch that says so."""
+        return branch if self.vector is None else ScaledBranch(branch, *self.vector).eval()
+
 
 def choose_scaling(logits_NK: NDArray[np.float32], truth_N: NDArray[np.int64], unit_N: NDArray[np.int64]) -> Scaling:
     """The better of the two by samples that it was not fitted to, fitted again to all of them.

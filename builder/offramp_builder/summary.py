@@ -7,6 +7,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from offramp.bundle.exits import EXITS
+from offramp.bundle.jsonform import to_json
 from offramp.bundle.manifest import Manifest, TensorSpec
 from offramp.units import format_bytes
 from offramp_builder.building import Built
@@ -26,6 +28,13 @@ def print_summary(built: Built, out: Path) -> None:
         test = f", {_share(built.test_accuracy)} on the test split" if built.test_accuracy is not None else ""
         console.print(f"whole network: {_share(manifest.final_accuracy)} on the calibration split{test}", markup=False)
         console.print(f"samples: {built.sizes}; {built.candidates} plans judged", markup=False)
+    if built.certificate is not None:
+        console.print(f"certified: {built.certificate.promise}", markup=False, soft_wrap=True)
+        console.print(
+            f"  exit={built.certificate.rule}, {built.certificate.leave:.1%} leave", markup=False, soft_wrap=True
+        )
+    if EXITS in manifest.files:
+        console.print(f"what exits are worth elsewhere: offramp bundle exits {out}", markup=False, soft_wrap=True)
     nbytes = sum(entry.nbytes for entry in manifest.files.values())
     console.print(f"{out}: {format_bytes(nbytes)}, model {manifest.model_digest[:12]}", markup=False, soft_wrap=True)
 
@@ -42,6 +51,7 @@ def as_json(built: Built, out: Path) -> dict[str, Any]:
             {
                 "cut": cut,
                 "name": spec.name,
+                "split": spec.split,
                 "nbytes": spec.nbytes,
                 "macs": sum(stage.macs for stage in manifest.stages[:cut]),
                 "branch_accuracy": branch.accuracy if (branch := manifest.branch_at(cut)) else None,
@@ -51,6 +61,7 @@ def as_json(built: Built, out: Path) -> dict[str, Any]:
         "final_accuracy": manifest.final_accuracy,
         "test_accuracy": built.test_accuracy,
         "candidates": built.candidates,
+        "certificate": None if built.certificate is None else to_json(built.certificate),
         "nbytes": sum(entry.nbytes for entry in manifest.files.values()),
     }
 
@@ -63,8 +74,9 @@ def _rows(manifest: Manifest) -> list[tuple[str, ...]]:
         shapes = ", ".join(_shape(tensor) for tensor in spec.tensors)
         branch = manifest.branch_at(cut)
         said = (branch.kind, _share(branch.accuracy)) if branch else ("", "")
+        name = spec.name if spec.split else f"{spec.name} *"  # inside a block: for its branch alone
         rows.append(
-            (str(cut), spec.name, shapes, format_bytes(spec.nbytes), f"{macs / 1e6:.2f}", f"{macs / total:.0%}", *said)
+            (str(cut), name, shapes, format_bytes(spec.nbytes), f"{macs / 1e6:.2f}", f"{macs / total:.0%}", *said)
         )
     return rows
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from offramp.data.dataset import DataSet
+from offramp.data.held_out import to_fit
 from offramp.errors import ModelError
 from offramp_builder.branches.cache import Progress, cached
 from offramp_builder.branches.catalog import BRANCH_KINDS
@@ -25,10 +26,12 @@ from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.bundle import branch_macs
 from offramp_builder.capture import Captured
 from offramp_builder.features import features, run_to
+from offramp_builder.scaling import Scaling, choose_scaling
 from offramp_builder.segments import Branch
 from offramp_builder.temperature import fit_temperature
 from offramp_builder.training.trainer import batches_of
 
+_AS_THEY_ARE = ("exclusion", "own")
 _HELD_OUT = 0.1  # share of the groups to train on that choose between variants
 
 
@@ -85,26 +88,44 @@ def calibrated(
     calibration: DataSet,
     progress: Progress = _ignore,
 ) -> TrainedExits:
-    """Branches that have learned, by position, with the temperatures and accuracies of all exits."""
+    """Branches that have learned, by position, with the temperatures and accuracies of all exits.
+
+    Scaling is fitted to the half of the samples that certificates do not rest on.
+    """
     said = _listen(captured, networks, calibration, progress)
+    scalings = {position: _scaling(kind, logits_NK, calibration) for position, logits_NK in said.items()}
+    scalings[captured.end] = _temperature(said[captured.end], calibration)  # the network answers as it did
+    scaled = {position: scalings[position].scaled(logits_NK) for position, logits_NK in said.items()}
     truth_N = calibration.truth_N
-    temperatures = {position: fit_temperature(logits_NK, truth_N) for position, logits_NK in said.items()}
-    accuracies = {position: float((logits_NK.argmax(1) == truth_N).mean()) for position, logits_NK in said.items()}
+    accuracies = {position: float((logits_NK.argmax(1) == truth_N).mean()) for position, logits_NK in scaled.items()}
     return TrainedExits(
         branches=tuple(
             Branch(
                 position=position,
                 kind=kind,
-                network=network,
-                temperature=temperatures[position],
+                network=scalings[position].applied(network),
+                temperature=scalings[position].temperature,
                 accuracy=accuracies[position],
             )
             for position, network in networks.items()
         ),
-        final_temperature=temperatures[captured.end],
+        final_temperature=scalings[captured.end].temperature,
         final_accuracy=accuracies[captured.end],
-        heard=said,
+        heard=scaled,
     )
+
+
+def _scaling(kind: str, logits_NK: NDArray[np.float32], data: DataSet) -> Scaling:
+    """Kinds whose logits are read one by one keep theirs, and so do exits that somebody else trained."""
+    if kind in _AS_THEY_ARE:
+        return _temperature(logits_NK, data)
+    seen_N = to_fit(data.group_N)
+    return choose_scaling(logits_NK[seen_N], data.truth_N[seen_N], data.group_N[seen_N])
+
+
+def _temperature(logits_NK: NDArray[np.float32], data: DataSet) -> Scaling:
+    seen_N = to_fit(data.group_N)
+    return Scaling(temperature=fit_temperature(logits_NK[seen_N], data.truth_N[seen_N]))
 
 
 def fitting_variants(captured: Captured, position: int, kind: str) -> list[Variant]:

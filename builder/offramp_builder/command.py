@@ -85,8 +85,8 @@ class BuildCommand:
         points.add_argument(
             "--branches",
             metavar="WHERE",
-            help="exits before the end: auto (default: the network's own, else two), N, NAMES, none, search, or a rule: "
-            "even:N, stages, fine:N, pareto:N, linear:N, golden:N; see docs/placement.md",
+            help="exits before the end: auto (default: the network's own, else two), N, NAMES, none, search, or a "
+            "rule: even:N, stages, fine:N, pareto:N, linear:N, golden:N; see docs/placement.md",
         )
         points.add_argument(
             "--drop", metavar="SHARE", help="accuracy that exits may cost, for search and certificate (default: 0.5%%)"

@@ -28,6 +28,12 @@ def test_an_error_has_its_status_and_keeps_its_message(error: errors.OfframpErro
     assert status.to_status(error) == (code, "x")
 
 
+def test_a_package_that_the_edge_lacks_is_named() -> None:
+    code, message = status.to_status(errors.MissingExtraError("constriction", "codecs", "a codec that ends in +range"))
+    assert code is Code.UNIMPLEMENTED
+    assert message == 'a codec that ends in +range needs constriction; install it with: pip install "offramp[codecs]"'
+
+
 @pytest.mark.parametrize("error", [RuntimeError("/secret/path"), errors.BundleError("/secret/path"), KeyError("x")])
 def test_our_own_failures_tell_a_stranger_nothing(error: Exception) -> None:
     assert status.to_status(error) == (Code.INTERNAL, status.NEUTRAL)

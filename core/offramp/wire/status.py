@@ -11,6 +11,7 @@ from offramp.errors import (
     DeadlineError,
     InputError,
     LinkError,
+    MissingExtraError,
     OfframpError,
     OverloadedError,
     PayloadError,
@@ -29,6 +30,8 @@ TABLE: tuple[tuple[type[OfframpError], grpc.StatusCode], ...] = (
     (OverloadedError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (WireError, grpc.StatusCode.FAILED_PRECONDITION),
     (LinkError, grpc.StatusCode.UNAVAILABLE),
+    # Of a codec, say, that needs a package: no other edge of this kind would have it, and the message says which it is.
+    (MissingExtraError, grpc.StatusCode.UNIMPLEMENTED),
 )
 
 NEUTRAL = "the edge failed on this request; its own log says why"

@@ -50,11 +50,11 @@ def _table(found: "list[Compared]") -> str:
         show = _SHOWN[one.metric]
         low, high = one.comparison.interval.low, one.comparison.interval.high
         known = math.isfinite(low) and math.isfinite(high)
-        interval = f"{show(low)} to {show(high)}" if known else "too few samples"
+        between = f"{show(low)} to {show(high)}" if known else "too few samples"
         name = one.row if one.row == one.against else f"{one.row} / {one.against}"
         verdict = _VERDICTS[one.comparison.verdict.value]
         difference = show(one.comparison.difference)
-        lines.append((name, one.metric, show(one.first), show(one.second), difference, interval, verdict))
+        lines.append((name, one.metric, show(one.first), show(one.second), difference, between, verdict))
     interval, runs, samples = found[0].comparison.interval, found[0].runs, found[0].samples
     note = (
         f"{runs} pair(s) of runs, {samples:,} samples of each row; intervals hold together with 95 % "

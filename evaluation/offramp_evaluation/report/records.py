@@ -41,7 +41,7 @@ def read_records(paths: Sequence[Path]) -> Collection:
     told: list[dict[str, Any]] = []
     for path in paths:
         places = [path] if path.is_file() else sorted(path.rglob(RECORD))
-        order = {}
+        order: dict[str, int] = {}
         for note in sorted(path.rglob(SWEEP)) if path.is_dir() else []:
             told.append(_read(note))
             order |= {run["run"]: place for place, run in enumerate(told[-1]["runs"])}

@@ -41,6 +41,11 @@ def test_balance_out_of_range_is_refused() -> None:
         TrainSettings(epochs=1, balance=1.5)
 
 
+def test_an_epoch_of_less_than_a_batch_is_refused() -> None:
+    with pytest.raises(SettingsError, match="an epoch of 10 samples is less than one batch of 128"):
+        TrainSettings(epochs=1, epoch_size=10)
+
+
 def test_noise_is_added_to_signals_up_to_the_stated_amount() -> None:
     silent_NL = np.zeros((200, 64), np.float32)
     moved_NL = augment(silent_NL, TrainSettings(epochs=1, noise=0.5), np.random.default_rng(0))

@@ -39,11 +39,15 @@ class TrainSettings:
     """Weight of the loss of throw-away classifiers at the exit points; they make early features easier to classify."""
     balance: float = 0.0
     """Draw rare classes more often than they come: 0 as they come, 1 all classes equally often."""
+    epoch_size: int | None = None
+    """Samples of an epoch; None: as many as there are."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 2:
             raise SettingsError(f"training takes at least 1 epoch of batches of 2, not {self.epochs} of {self.batch}")
+        if self.epoch_size is not None and self.epoch_size < self.batch:
+            raise SettingsError(f"an epoch of {self.epoch_size} samples is less than one batch of {self.batch}")
         if self.optimizer not in OPTIMIZERS:
             raise SettingsError(unknown("optimizer", self.optimizer, list(OPTIMIZERS)))
         if any(epochs < 1 or side < 8 for epochs, side in self.small_first):

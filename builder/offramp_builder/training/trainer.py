@@ -111,8 +111,8 @@ def _train_epoch(
     # Seeded by the epoch, so that a resumed training meets the same batches as one that was never interrupted.
     rng = np.random.default_rng([settings.seed, epoch])
     torch.manual_seed(settings.seed * 1_000_003 + epoch)
-    order = rows_of_epoch(data.truth_N, settings.balance, rng)
-    steps = max(1, len(data) // settings.batch)
+    order = rows_of_epoch(data.truth_N, settings.balance, rng)[: settings.epoch_size]
+    steps = max(1, len(order) // settings.batch)
     objective: Any = trained["objective"]
     device = next(trained.parameters()).device
     side = settings.side_in(epoch)

@@ -30,8 +30,8 @@ class Place(NamedTuple):
     """Which of its calls, where it is called several times for one batch."""
     leaving: bool = True
     """Whether the tensor leaves the module; else it enters."""
-    index: int = 0
-    """Among several tensors there."""
+    member: int = 0
+    """Which of the tensors there, where there are several."""
 
 
 class Listener:
@@ -84,8 +84,8 @@ class Listener:
         return listen
 
     def _note(self, name: str, value: Any, *, leaving: bool) -> None:
-        for index, tensor in enumerate(_tensors(value)):
-            place = Place(name, self._calls[name], leaving, index)
+        for member, tensor in enumerate(_tensors(value)):
+            place = Place(name, self._calls[name], leaving, member)
             if place in self._places:
                 self.heard[place] = tensor.clone()  # a later in-place operation would change it unnoticed
 
@@ -107,8 +107,8 @@ def find_places(captured: Captured, positions: Sequence[int]) -> dict[int, Place
     calls: Counter[str] = Counter()
 
     def note(name: str, value: Any, *, leaving: bool) -> None:
-        for index, tensor in enumerate(_tensors(value)):
-            compare(Place(name, calls[name], leaving, index), tensor)
+        for member, tensor in enumerate(_tensors(value)):
+            compare(Place(name, calls[name], leaving, member), tensor)
         calls[name] += leaving
 
     hooks = []

@@ -29,14 +29,14 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._step(parameter, group)
+                    self._step(parameter, parameter.grad, group)
 
-    def _step(self, parameter: Tensor, group: dict[str, Any]) -> None:
+    def _step(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-        velocity = state["momentum"].mul_(group["momentum"]).add_(parameter.grad)
-        direction = parameter.grad.add(velocity, alpha=group["momentum"])
+        velocity = state["momentum"].mul_(group["momentum"]).add_(gradient)
+        direction = gradient.add(velocity, alpha=group["momentum"])
         if group["orthogonal"]:
             parameter.mul_(len(parameter) ** 0.5 / parameter.norm().clamp_min(1e-7))
             direction = orthogonal(direction.reshape(len(direction), -1)).view(direction.shape)
@@ -49,7 +49,7 @@ def orthogonal(matrix_MN: Tensor) -> Tensor:
     """Near the closest matrix whose singular values are all one: they come out between about 0.7 and 1.2."""
     first, third, fifth = _COEFFICIENTS
     tall = matrix_MN.shape[0] > matrix_MN.shape[1]
-    found = matrix_MN.T if tall else matrix_MN
+    found: Tensor = matrix_MN.T if tall else matrix_MN
     found = found / found.norm().clamp_min(1e-7)
     for _ in range(_ROUNDS):
         square = found @ found.T

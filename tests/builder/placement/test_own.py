@@ -70,8 +70,8 @@ def test_an_exit_that_builds_upon_another_computes_it_anew_from_where_both_are_d
 
 
 def test_an_end_that_others_lie_behind_is_refused() -> None:
-    with pytest.raises(ModelError, match="'2' are taken for the end of the network, but '0' lie further on"):
-        captured_with(lambda first, second, end: (end, second, first))
+    with pytest.raises(ModelError, match="'1' are taken for the end of the network, but '0' lie further on"):
+        captured_with(lambda _first, second, end: (end, second))
 
 
 def test_two_exits_at_one_place_are_refused_when_they_are_to_become_branches() -> None:

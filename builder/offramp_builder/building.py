@@ -174,7 +174,14 @@ def _exits(
         branches = untrained_branches(captured, positions, recipe.branch_kind, seed=recipe.seed_of_branches)
         return TrainedExits(branches=branches, final_temperature=1.0, final_accuracy=None)
     if learned.branches is not None:
-        return calibrated(captured, learned.branches, recipe.branch_kind, parts.calibration, screen.progress)
+        return calibrated(
+            captured,
+            learned.branches,
+            recipe.branch_kind,
+            parts.calibration,
+            screen.progress,
+            scaling=recipe.branch_settings.scaling,
+        )
     return train_branches(
         captured,
         positions,

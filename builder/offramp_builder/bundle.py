@@ -203,6 +203,7 @@ def _branch_specs(captured: Captured, kept: Sequence[int], branches: Sequence[Br
             macs=branch_macs(branch, at[branch.position]),
             temperature=branch.temperature,
             accuracy=branch.accuracy,
+            scaling=branch.scaling,
         )
         for branch in branches
     )

@@ -103,6 +103,11 @@ class BuildCommand:
             help="linear (default), sidenet, conv, eenets, exclusion, ensemble, gate or gate-conv: see docs/exits.md",
         )
         points.add_argument(
+            "--scaling",
+            metavar="HOW",
+            help="what calibrates branches: temperature (default), or vector, class by class where that says more",
+        )
+        points.add_argument(
             "--distill", type=float, metavar="W", help="share of what branches learn from the end (default: 0)"
         )
         points.add_argument(

@@ -60,7 +60,8 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
 
 
 def _branch_settings(args: argparse.Namespace, base: BranchSettings) -> BranchSettings:
-    return replace(base, **_given({"distill": args.distill, "cost_weight": args.cost_weight}))
+    given = {"distill": args.distill, "cost_weight": args.cost_weight, "scaling": args.scaling}
+    return replace(base, **_given(given))
 
 
 def _searching(args: argparse.Namespace, base: SearchSettings) -> SearchSettings:

@@ -37,6 +37,11 @@ class Scaling:
     vector: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
     """(scale_K, bias_K)."""
 
+    @property
+    def name(self) -> str:
+        """As `BranchSpec` says it."""
+        return "temperature" if self.vector is None else "vector"
+
     def scaled(self, logits_NK: NDArray[np.float32]) -> NDArray[np.float32]:
         """As the branch says them from now on, before its temperature."""
         return logits_NK if self.vector is None else logits_NK * self.vector[0] + self.vector[1]

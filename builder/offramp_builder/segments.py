@@ -38,6 +38,8 @@ class Branch:
     temperature: float = 1.0
     accuracy: float | None = None
     """Alone, on the calibration split, in [0, 1]; None when untrained."""
+    scaling: str = "temperature"
+    """As `BranchSpec` has it."""
 
 
 Wanted = Callable[[int, int, bool], bool]

@@ -1,13 +1,25 @@
 """Vector scaling replaces the temperature where it says more of samples that it was not fitted to, and only there."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from offramp.bundle.store import open_bundle
+from offramp.errors import SettingsError
+from offramp.runtime.onnx_backend import OnnxRuntime
+from offramp_builder.branches.settings import BranchSettings
+from offramp_builder.bundle import write_bundle
+from offramp_builder.choose import choose_cuts
+from offramp_builder.features import run_to
 from offramp_builder.scaling import ScaledBranch, Scaling, choose_scaling, fit_vector
+from offramp_builder.segments import Branch
 from offramp_builder.temperature import negative_log_likelihood
+from tests.builder.building import captured_network
 from tests.builder.test_temperature import logits_that_mean_what_they_say
+from tests.support.models import Pooled
 
 
 def some(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -61,3 +73,27 @@ def test_a_scaled_branch_says_what_the_scaling_says_and_keeps_its_confidence() -
     logits, own = ScaledBranch(Sure(), *scaling.vector)(feature)
     assert logits.numpy() == pytest.approx(scaling.scaled(feature.numpy()))
     assert own.tolist() == [1.0]
+
+
+def test_the_build_scales_class_by_class_only_where_it_is_asked_to() -> None:
+    with pytest.raises(SettingsError, match="did you mean 'vector'"):
+        BranchSettings(scaling="vectors")
+    assert BranchSettings().scaling == "temperature"
+
+
+def test_a_bundle_says_what_its_scaled_branch_says(tmp_path: Path) -> None:
+    captured = captured_network("zoo:resnet8")
+    kept = choose_cuts(captured, "2")
+    torch.manual_seed(0)
+    plain = Pooled(captured.cuts[kept[1]].tensors[0].spec.shape, captured.classes).eval()
+    classes = np.arange(captured.classes, dtype=np.float32)
+    scaling = Scaling(temperature=1.0, vector=(1 + classes / 10, -classes / 5))
+    branch = Branch(position=kept[1], kind="linear", network=scaling.applied(plain), scaling=scaling.name)
+    labels = [f"class {index}" for index in range(captured.classes)]
+    manifest = write_bundle(tmp_path / "bundle", captured, kept, name="scaled", labels=labels, branches=[branch])
+    feature = run_to(captured, [kept[1]], captured.examples)[kept[1]]
+    with OnnxRuntime(open_bundle(tmp_path / "bundle")) as runtime, torch.no_grad():
+        found_NK = runtime.open(0, 1, branch=True).run((captured.examples.numpy(),)).logits_NK
+        expected_NK = scaling.scaled(plain(*feature).numpy())
+    assert manifest.branches[0].scaling == "vector"
+    assert found_NK == pytest.approx(expected_NK, rel=1e-4, abs=1e-4)

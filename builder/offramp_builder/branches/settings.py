@@ -7,6 +7,7 @@ from offramp.errors import SettingsError
 from offramp.registry import unknown
 
 EENETS_LOSSES = ("v1", "v2")
+SCALINGS = ("temperature", "vector")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,9 @@ class BranchSettings:
     """EENets' lambda: nats that all operations of the network are worth. Higher, and samples leave earlier."""
     eenets_loss: str = "v2"
     """v1 counts the answers of the whole road; v2, EENets' default, those of every road that begins at an exit too."""
+    scaling: str = "temperature"
+    """What calibrates: a temperature, or `vector`, a scale and a bias for each class of the branches where that says
+    more of samples that it was not fitted to."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.distill <= 1:
@@ -31,3 +35,5 @@ class BranchSettings:
             raise SettingsError(f"cost_weight {self.cost_weight} must be 0 or more; 1 is EENets' own")
         if self.eenets_loss not in EENETS_LOSSES:
             raise SettingsError(unknown("EENets loss", self.eenets_loss, list(EENETS_LOSSES)))
+        if self.scaling not in SCALINGS:
+            raise SettingsError(unknown("scaling", self.scaling, list(SCALINGS)))

@@ -78,7 +78,8 @@ def train_branches(
             captured, fresh, kind, train, settings=settings or BranchSettings(), seed=seed, progress=progress
         )
         networks = {position: shipped(kind, pupil.variant) for position, pupil in pupils.items()}
-    return calibrated(captured, networks, kind, calibration, progress)
+    how = (settings or BranchSettings()).scaling
+    return calibrated(captured, networks, kind, calibration, progress, scaling=how)
 
 
 def calibrated(
@@ -87,13 +88,15 @@ def calibrated(
     kind: str,
     calibration: DataSet,
     progress: Progress = _ignore,
+    *,
+    scaling: str = "temperature",
 ) -> TrainedExits:
     """Branches that have learned, by position, with the temperatures and accuracies of all exits.
 
-    Scaling is fitted to the half of the samples that certificates do not rest on.
+    `scaling` is that of `BranchSettings`; it is fitted to the half of the samples that certificates do not rest on.
     """
     said = _listen(captured, networks, calibration, progress)
-    scalings = {position: _scaling(kind, logits_NK, calibration) for position, logits_NK in said.items()}
+    scalings = {position: _scaling(kind, scaling, logits_NK, calibration) for position, logits_NK in said.items()}
     scalings[captured.end] = _temperature(said[captured.end], calibration)  # the network answers as it did
     scaled = {position: scalings[position].scaled(logits_NK) for position, logits_NK in said.items()}
     truth_N = calibration.truth_N
@@ -106,6 +109,7 @@ def calibrated(
                 network=scalings[position].applied(network),
                 temperature=scalings[position].temperature,
                 accuracy=accuracies[position],
+                scaling=scalings[position].name,
             )
             for position, network in networks.items()
         ),
@@ -115,9 +119,9 @@ def calibrated(
     )
 
 
-def _scaling(kind: str, logits_NK: NDArray[np.float32], data: DataSet) -> Scaling:
+def _scaling(kind: str, how: str, logits_NK: NDArray[np.float32], data: DataSet) -> Scaling:
     """Kinds whose logits are read one by one keep theirs, and so do exits that somebody else trained."""
-    if kind in _AS_THEY_ARE:
+    if how == "temperature" or kind in _AS_THEY_ARE:
         return _temperature(logits_NK, data)
     seen_N = to_fit(data.group_N)
     return choose_scaling(logits_NK[seen_N], data.truth_N[seen_N], data.group_N[seen_N])

@@ -88,6 +88,8 @@ class BranchSpec:
     """Divides the logits before the scores are taken; the logits themselves are raw."""
     accuracy: float | None = None
     """Alone, on the calibration split, in [0, 1]; None when untrained."""
+    scaling: str = field(default="temperature", metadata=UNLESS_DEFAULT)
+    """What calibrated it; `vector` is a scale and a bias for each class that are part of its logits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,7 +138,8 @@ def _cut_record(manifest: Manifest, index: int, macs: int) -> dict[str, Any]:
             {"shape": tensor.shape, "dtype": tensor.dtype, "low": tensor.low, "high": tensor.high}
             for tensor in cut.tensors
         ],
-        "branch": branch and {"kind": branch.kind, "macs": branch.macs, "accuracy": branch.accuracy},
+        "branch": branch
+        and {"kind": branch.kind, "macs": branch.macs, "accuracy": branch.accuracy, "scaling": branch.scaling},
     }
 
 

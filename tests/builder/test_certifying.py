@@ -67,7 +67,7 @@ def test_certified_again_by_command_it_is_the_same(
     flags = ["--drop", "20%", "--confidence", "90%"]
     assert main(["bundle", "certify", str(built), "--data", squares, *flags]) == DONE
     assert read_certificate(open_bundle(built)) == before
-    assert "but" not in capsys.readouterr().out.split()
+    assert "caution" not in capsys.readouterr().out
 
 
 def test_the_calibration_part_is_that_of_the_build(built: Path, squares: str) -> None:

@@ -36,6 +36,8 @@ class Origin:
     subset: str
     seed: int
     """With which the data set was dealt out."""
+    whole: bool = False
+    """Whether the digest is of the whole data set, as a bundle's provenance has it; else of the samples alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

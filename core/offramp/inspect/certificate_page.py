@@ -30,7 +30,7 @@ def certificate_pairs(certificate: Certificate, manifest: Manifest) -> list[tupl
         ("data", f"{one.data} {one.data_digest[:SHOWN]}…, {one.subset} part, seed {one.seed}"),
     ]
     if one.looked_at:
-        pairs.append(("but", f"{one.looked_at}: the promise is a little less sure than it says"))
+        pairs.append(("caution", f"{one.looked_at}; it promises that much less"))
     return pairs
 
 

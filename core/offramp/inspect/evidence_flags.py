@@ -45,12 +45,10 @@ def _of_tape(args: argparse.Namespace, manifest: "Manifest") -> "Evidence":
 
 
 def _of_data(args: argparse.Namespace, bundle: "Bundle") -> "Evidence":
-    from offramp.measure.calibration import another_source, calibration_part, listen
+    from offramp.measure.calibration import calibration_part, listen
     from offramp.runtime.onnx_backend import OnnxRuntime
 
     part = calibration_part(bundle.manifest, args.data, limit=args.limit)
-    if warning := another_source(bundle.manifest, part):
-        print(f"warning: {warning}", file=sys.stderr)
     print(f"running {len(part):,} calibration samples of {part.name} …", file=sys.stderr, flush=True)
     with OnnxRuntime(bundle, capacity=2 * len(bundle.manifest.cuts)) as runtime:
         return listen(bundle, runtime, part)

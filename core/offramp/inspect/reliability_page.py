@@ -73,7 +73,7 @@ def reliability_page(exits: Sequence[Exit], samples: int, looked_at: str) -> str
         *(f"{one.name}, calibrated\n{_diagram(one.calibrated.bins)}" for one in exits),
     ]
     if looked_at:
-        parts.append(f"but {looked_at}")
+        parts.append(f"caution: {looked_at}")
     return "\n\n".join(parts)
 
 

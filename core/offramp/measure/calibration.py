@@ -51,7 +51,9 @@ def listen(
     listener = Listener(bundle, runtime, {})
     heard = listener.hear(part.samples, progress)
     return Evidence(
-        origin=Origin(data=part.name, digest=part.digest, subset=CALIBRATION, seed=seed_of(bundle.manifest)),
+        origin=Origin(
+            data=part.name, digest=part.digest, subset=CALIBRATION, seed=seed_of(bundle.manifest), whole=True
+        ),
         logits={cut: heard.logits[branch_voice(cut)] for cut in listener.branches},
         scores={cut: heard.scores[branch_voice(cut)] for cut in listener.branches},
         final_NK=heard.logits[FINAL],
@@ -68,17 +70,11 @@ def looked_at(manifest: Manifest, origin: Origin) -> str:
     there = manifest.provenance
     if "data_sha256" not in there:
         return "the bundle does not say what it was trained on"
+    if origin.whole and there["data_sha256"] != origin.digest:
+        return "the bundle was built from other data, so that nobody knows whether training saw these"
     if FITTED not in there:
         return "temperatures were fitted to them too"
     return ""
-
-
-def another_source(manifest: Manifest, part: DataSet) -> str:
-    """A warning where the bundle was built from other data: nobody knows then what training saw."""
-    built_from = manifest.provenance.get("data_sha256")
-    if built_from is None or built_from == part.digest:
-        return ""
-    return f"not the data that {manifest.name!r} was built from, so training may have seen them"
 
 
 def seed_of(manifest: Manifest) -> int:

@@ -42,3 +42,7 @@ def test_a_path_without_branches_is_refused() -> None:
 def test_a_path_of_an_unknown_policy_is_told_the_near_miss() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'margin'"):
         path("margins", (1,))
+
+
+def test_patience_begins_where_all_branches_agree() -> None:
+    assert thresholds("patience", 3) == (3, 2, 1)

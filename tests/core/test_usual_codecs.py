@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from offramp.codecs.usual import candidate_codecs, known_codecs
 from tests.support.features import FEATURE_CUT, a_manifest_of_samples, a_manifest_sending, a_tensor, with_tables
 
@@ -26,6 +28,12 @@ def test_what_candidates_use_is_known_and_so_profiled() -> None:
 def test_candidates_use_only_what_every_device_has() -> None:
     stages = {name.partition("+")[2] for names in candidate_codecs(TABLED).values() for name in names}
     assert stages <= {"", "zstd", "zstd-dict"}
+
+
+def test_signals_of_floats_may_travel_in_their_calibrated_range() -> None:
+    manifest = a_manifest_of_samples("ecg", "float32", 180, 1)
+    ranged = replace(manifest, cuts=(replace(manifest.cuts[0], tensors=(a_tensor(180, 1),)), *manifest.cuts[1:]))
+    assert candidate_codecs(ranged)[0] == ["raw+zstd", "delta+zstd", "affine8+zstd"]
 
 
 def test_signals_may_travel_as_differences() -> None:

@@ -131,8 +131,9 @@ class _Quantiser:
         self._step, self._low = _single(step), _single(low)
         self._per_step, self._bias = _single(1.0 / step), _single(0.5 - low / step)
         self._shifts = bool(np.any(self._low != 0))
+        self._varies = np.ndim(low) > 0
         # As arrays, even where all are alike: numpy's fmax and fmin with a scalar take four times as long.
-        length = spec.elements if np.ndim(low) else min(spec.elements, BLOCK)
+        length = spec.elements if self._varies else min(spec.elements, BLOCK)
         self._lows, self._highs = (np.broadcast_to(_single(end), length).copy() for end in (low, high))
 
     def encode(self, flat: NDArray[np.float32], floats: NDArray[np.float32], levels: Levels) -> None:
@@ -140,13 +141,13 @@ class _Quantiser:
         for start in range(0, len(flat), BLOCK):
             block = slice(start, start + BLOCK)
             values = flat[block]
-            own = slice(0, len(values)) if self._per_step.ndim == 0 else block
+            ends, steps = (block, block) if self._varies else (slice(len(values)), ())
             out = floats[: len(values)]
             # Clip first: then nothing overflows, and fmax sends nan to low.
-            np.fmax(values, self._lows[own], out=out)
-            np.fmin(out, self._highs[own], out=out)
-            np.multiply(out, self._per_step if self._per_step.ndim == 0 else self._per_step[block], out=out)
-            np.add(out, self._bias if self._bias.ndim == 0 else self._bias[block], out=out)
+            np.fmax(values, self._lows[ends], out=out)
+            np.fmin(out, self._highs[ends], out=out)
+            np.multiply(out, self._per_step[steps], out=out)
+            np.add(out, self._bias[steps], out=out)
             np.copyto(levels[block], out, casting="unsafe")  # truncates; everything lies in [0, 256)
 
     def decode(self, levels: Levels) -> NDArray[np.float32]:

@@ -91,7 +91,7 @@ def fit_vector(
         found.backward()  # type: ignore[no-untyped-call]
         return found
 
-    optimizer.step(loss)
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
     scale_K = (grown_K.exp() / temperature).detach().float().numpy()
     return scale_K, bias_K.detach().float().numpy()
 
@@ -109,4 +109,4 @@ class ScaledBranch(nn.Module):
         answer = self.branch(*feature)
         logits_NK, *own = answer if isinstance(answer, tuple) else (answer,)
         scaled_NK = logits_NK * self.get_buffer("scale_K") + self.get_buffer("bias_K")
-        return (scaled_NK, *own) if own else scaled_NK  # type: ignore[return-value]
+        return (scaled_NK, *own) if own else scaled_NK

@@ -166,7 +166,8 @@ def _counts(
     left_C = TOTAL - LEVELS - counts_CL.sum(axis=1)
     rank_CL = np.argsort(np.argsort(counts_CL - exact_CL, axis=1, kind="stable"), axis=1)
     counts_CL += rank_CL < left_C[:, None]
-    return (counts_CL + 1).astype(np.uint16)
+    found_CL: NDArray[np.uint16] = (counts_CL + 1).astype(np.uint16)
+    return found_CL
 
 
 def _dictionaries(crossing: Crossing, whole: Sequence[Feature]) -> Iterator[tuple[str, bytes]]:
@@ -192,7 +193,7 @@ def _dictionaries(crossing: Crossing, whole: Sequence[Feature]) -> Iterator[tupl
 def _trained(size: int, payloads: list[bytes]) -> bytes:
     """Empty where there are too few payloads, or nothing in common."""
     try:
-        return zstandard.train_dictionary(size, payloads, k=_SEGMENT, d=8, level=LEVEL).as_bytes()
+        return zstandard.train_dictionary(size, [*payloads], k=_SEGMENT, d=8, level=LEVEL).as_bytes()
     except zstandard.ZstdError:
         return b""
 

@@ -69,7 +69,7 @@ def trained() -> dict[str, Branch]:
     trunk = squares_trunk()
     places = [cut.name for cut in trunk.cuts[1:-1] if len(cut.tensors) == 1 and len(cut.tensors[0].spec.shape) == 3]
     return {
-        kind: fitted(kind, cuts=(place,)).branches[0] for kind, place in zip(KINDS, places[-len(KINDS) :], strict=True)
+        kind: fitted(kind, cuts=(place,)).branches[0] for kind, place in zip(KINDS, places[: len(KINDS)], strict=True)
     }
 
 

@@ -101,7 +101,7 @@ def test_an_untrained_bundle_says_so_and_states_no_accuracy(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--model", "zoo:resnet8"], "the network has random weights; give --weights FILE or --train EPOCHS"),
+        (["--model", "zoo:resnet8"], "give --weights FILE, --train EPOCHS or --joint LOSS"),
         ([], "nothing to build; give --model"),
         (["--model", "zoo:resnet8", "--train", "3"], "training needs samples; give --data"),
         (["--model", "zoo:resnet8", "--batch", "3", "--untrained"], None),

@@ -30,6 +30,18 @@ class Catalogue(Mapping[str, T], Generic[T]):
                 raise ValueError(f"the {kind} catalogue holds {name!r} twice")
             self._entries[name] = entry
 
+    def add(self, name: str, entry: T) -> None:
+        """Take in an entry of another package, for as long as the process lives.
+
+        Closed the catalogue stays to all that comes over the wire: a peer chooses among what was installed here.
+
+        Raises:
+            ValueError: The name is taken.
+        """
+        if name in self._entries:
+            raise ValueError(f"the {self.kind} catalogue has a {name!r} already; choose another name")
+        self._entries[name] = entry
+
     def __getitem__(self, name: str) -> T:
         try:
             return self._entries[name]

@@ -20,6 +20,7 @@ from offramp.bundle.store import Bundle, open_bundle
 from offramp.errors import LinkError, MissingExtraError, OfframpError
 from offramp.measure.listen import Heard
 from offramp.tape.reader import open_tape
+from offramp_evaluation.plugins import load_plugins, loaded
 from offramp_evaluation.recording.workers import Advanced, Bench, Done, Task
 from offramp_evaluation.sweep.cell import Cell, Network
 from offramp_evaluation.sweep.run import Bench as RunBench
@@ -136,13 +137,15 @@ class RayRuns(_Cluster):
 
 
 def _parcel(network: Network) -> dict[str, Any]:
-    return {"bundle": read_files(open_bundle(network.bundle, check=False)), "tape": network.tape.read_bytes()}
+    files = read_files(open_bundle(network.bundle, check=False))
+    return {"bundle": files, "tape": network.tape.read_bytes(), "plugins": loaded()}
 
 
 def _perform(parcel: Mapping[str, Any], cell: Cell) -> Outcome:
     """In a Ray worker, which opens a network once and keeps it."""
     key = cell.network.key
     if key not in _run_benches:
+        load_plugins(parcel["plugins"])
         folder = _folder("offramp-sweep-")
         bundle = write_files(parcel["bundle"], folder / "bundle")
         (folder / "tape").write_bytes(parcel["tape"])

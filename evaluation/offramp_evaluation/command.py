@@ -36,16 +36,25 @@ class EvaluateCommand:
     def configure(self, parser: argparse.ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
         for name, verb in VERBS.items():
-            verb.configure(
-                verbs.add_parser(
-                    name,
-                    help=verb.summary,
-                    description=verb.summary,
-                    formatter_class=argparse.RawDescriptionHelpFormatter,
-                )
+            own = verbs.add_parser(
+                name,
+                help=verb.summary,
+                description=verb.summary,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+            verb.configure(own)
+            own.add_argument(
+                "--plugin",
+                action="append",
+                default=[],
+                metavar="MODULE",
+                help="a module of yours that registers strategies, policies, codecs, formats or metrics",
             )
 
     def run(self, args: argparse.Namespace) -> int:
+        from offramp_evaluation.plugins import load_plugins
+
+        load_plugins(args.plugin)
         return VERBS[args.verb].run(args)
 
 

@@ -29,3 +29,11 @@ def test_a_repeated_name_fails_when_the_catalogue_is_made() -> None:
 
 def test_an_empty_catalogue_says_that_it_knows_none() -> None:
     assert unknown("shape", "round", []) == "there is no shape 'round'; known: none"
+
+
+def test_an_entry_from_outside_is_found_like_any_other_and_takes_no_name_away() -> None:
+    shapes = Catalogue("shape", [("round", 1)])
+    shapes.add("oval", 3)
+    assert shapes["oval"] == 3
+    with pytest.raises(ValueError, match="has a 'round' already; choose another name"):
+        shapes.add("round", 2)

@@ -15,6 +15,7 @@ from typing import Self
 
 from offramp.bundle.store import Bundle, open_bundle
 from offramp.errors import OfframpError
+from offramp_evaluation.plugins import load_plugins, loaded
 from offramp_evaluation.recording.workers import Advanced, Bench, Done, Task
 
 PATIENCE = 5.0
@@ -33,7 +34,7 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         for _ in range(self._count):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, self._bundle.path), daemon=True)
+            process = context.Process(target=_serve, args=(theirs, self._bundle.path, loaded()), daemon=True)
             process.start()
             theirs.close()  # or the end of the worker would never be seen
             self._workers.append(_Worker(process, ours))
@@ -99,13 +100,14 @@ class _Worker:
         )
 
 
-def _serve(connection: Connection, path: Path) -> None:
+def _serve(connection: Connection, path: Path, plugins: tuple[str, ...]) -> None:
     """A worker's life: open the bundle, then one task after the other."""
     from offramp.runtime.threads import configure_threads
 
     # Ctrl-C reaches the whole group; the process that started us decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
+        load_plugins(plugins)
         configure_threads(1)
         bench = Bench(open_bundle(path, check=False))  # whoever started us has checked it
         while True:

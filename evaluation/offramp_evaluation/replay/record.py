@@ -23,6 +23,7 @@ from offramp.bundle.jsonform import to_json
 from offramp.errors import DataError, MissingExtraError
 from offramp.measure.profile import describe_host
 from offramp.units import Seconds
+from offramp_evaluation.metrics.catalog import METRICS
 from offramp_evaluation.metrics.classification import per_class_accuracy
 from offramp_evaluation.metrics.comparison import Comparison, compare
 from offramp_evaluation.metrics.outcomes import ANSWERED, Outcomes
@@ -212,6 +213,7 @@ def _row(row: Row, labels: Sequence[str]) -> dict[str, Any]:
         "late": row.late,
         "prediction_error": _finite(to_json(row.prediction)),
         "summary": _finite(to_json(row.summary)),
+        "metrics": {name: _finite(float(metric(row.outcomes))) for name, metric in METRICS.items()},
         "classes": _classes(row.outcomes, labels),
         "devices": _devices(row),
     }

@@ -125,6 +125,7 @@ def _point(row: Mapping[str, Any], place: int, detail: Detail) -> dict[str, Any]
         "changes": row["plan_changes"],
         "regret": None if row["regret"] is None else _ms(row["regret"]["difference"]),
         "joules": None if row["energy"] is None else _round(row["energy"]["joules"]),
+        "metrics": {name: _round(value) for name, value in row.get("metrics", {}).items()},
         "exits": {cut: _round(share) for cut, share in summary["exits"].items()},
         "steps": [_ms(views["steps"][name]) for name in STEPS],
         "quantiles": [_ms(value, 3) for value in views["latency_quantiles"][:: detail.stride]],

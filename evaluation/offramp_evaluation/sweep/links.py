@@ -128,7 +128,8 @@ def _file(table: Table, folder: Path) -> list[TwoWays]:
     paths = sorted(path for path in folder.glob(pattern) if path.is_file())
     if not paths:
         raise table.wrong("file", pattern, f"there is no such file in {folder}")
-    return [_both(read_trace(path, reading=Reading(columns=columns))) for path in paths]
+    kind = table.optional("format", text)
+    return [_both(read_trace(path, kind=kind, reading=Reading(columns=columns))) for path in paths]
 
 
 def _link(table: Table, _folder: Path) -> list[TwoWays]:

@@ -84,6 +84,7 @@ def _line(row: Mapping[str, Any]) -> Line:
         "edge_seconds": row["edge_seconds"],
         "plan_changes": row["plan_changes"],
         **{f"step_{name}": seconds for name, seconds in steps.items()},
+        **{f"metric_{name}": value for name, value in row.get("metrics", {}).items()},
     }
 
 

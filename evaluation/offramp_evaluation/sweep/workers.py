@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol, Self
 
+from offramp_evaluation.plugins import load_plugins, loaded
 from offramp_evaluation.sweep.cell import Cell
 from offramp_evaluation.sweep.run import Bench, Failed, Outcome
 
@@ -91,7 +92,7 @@ class Processes:
     def _start(self) -> "_Worker":
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        process = context.Process(target=_serve, args=(theirs, loaded()), daemon=True)
         process.start()
         theirs.close()  # or the end of the worker would never be seen
         self._workers.append(_Worker(process, ours))
@@ -112,10 +113,11 @@ class _Worker:
     connection: Connection
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, plugins: tuple[str, ...]) -> None:
     """A worker's life: one cell after the other."""
     # Ctrl-C reaches the whole group; the process that started us decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    load_plugins(plugins)
     bench = Bench()
     try:
         while True:

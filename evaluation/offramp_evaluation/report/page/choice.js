@@ -26,6 +26,7 @@
     point.steps = points[0].steps.map((_, step) => mean(points.map((one) => one.steps[step])));
     point.quantiles = sort(points.flatMap((one) => one.quantiles));
     point.exits = exits(points);
+    for (const name of Object.keys(points[0].metrics || {})) point["metric " + name] = mean(points.map((one) => (one.metrics || {})[name]));
     for (const key of ["accuracy", "mean"]) {
       point[key + "_range"] = points.length === 1 ? points[0][key + "_range"] : spread(points.map((one) => one[key]));
     }

@@ -79,6 +79,7 @@
       : value >= 999.5 ? `${digits(value / 1e3)} kB` : `${value.toFixed(0)} B`,
     rate: (value) => !there(value) ? "·" : value >= 999.5 ? `${digits(value / 1000)} Mbit/s` : `${digits(value)} kbit/s`,
     joules: (value) => there(value) ? `${digits(1000 * value)} mJ` : "·",
+    number: (value) => there(value) ? grouped(digits(value)) : "·",
     count: (value) => there(value) ? grouped(String(Math.round(10 * value) / 10)) : "·",
   };
 

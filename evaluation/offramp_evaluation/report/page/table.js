@@ -28,7 +28,8 @@
   const value = (point, key) => key.startsWith("answered.") ? point.answered[Number(key.slice(9))] : point[key];
 
   function table(element, points, order, text, sortBy) {
-    const columns = COLUMNS.filter(([key]) => points.some((point) => key === "name" || there(value(point, key))));
+    const own = [...new Set(points.flatMap((point) => Object.keys(point).filter((key) => key.startsWith("metric "))))];
+    const columns = [...COLUMNS, ...own.map((key) => [key, key.slice(7), format.number, 0])].filter(([key]) => points.some((point) => key === "name" || there(value(point, key))));
     const best = new Map(columns.filter(([, , , way]) => way).map(([key, , , way]) => {
       const known = points.filter((point) => point.deployable).map((point) => value(point, key)).filter(there);
       return [key, known.length > 1 ? (way > 0 ? Math.max(...known) : Math.min(...known)) : null];

@@ -33,6 +33,7 @@ from offramp_builder.branches.losses import balanced
 _TURN = 20  # steps that classifiers learn, then as many that gates do
 _LEAST = 1e-6  # probability of leaving that a batch is still divided by
 _FACTS = 4
+_STRIDE = 20.0  # how much farther than a head's weights a gate's move in a step: few samples make few steps
 
 
 class GatedBranch:
@@ -64,7 +65,11 @@ class GatedBranch:
 
     def finish(self, head: nn.Module, /) -> nn.Module:
         assert isinstance(head, _Gated)
-        return _Gated(self._ungated.finish(head.head), head.classes, gate=head.gate).eval()
+        gate = nn.Linear(_FACTS, 1)
+        with torch.no_grad():
+            gate.weight.copy_(_STRIDE * head.gate.weight)
+            gate.bias.copy_(_STRIDE * head.gate.bias)
+        return _Gated(self._ungated.finish(head.head), head.classes, gate=gate).eval()
 
 
 def leaving(gates_BN: Sequence[Tensor]) -> list[Tensor]:
@@ -86,16 +91,22 @@ def _of_classifiers(nats_BN: Sequence[Tensor], gates_BN: Sequence[Tensor]) -> Te
 
 
 class _Gated(nn.Module):
+    """Its gate begins half open, for everybody; one that is given is finished."""
+
     def __init__(self, head: nn.Module, classes: int, *, gate: nn.Linear | None = None) -> None:
         super().__init__()
         self.head = head
-        self.gate = gate or nn.Linear(_FACTS, 1)
         self.classes = classes
+        self.finished = gate is not None
+        self.gate = gate or nn.Linear(_FACTS, 1)
+        if not self.finished:
+            nn.init.zeros_(self.gate.weight)
+            nn.init.zeros_(self.gate.bias)
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         logits_NK = logits_of(self.head(pooled))
-        gate_N1 = self.gate(_facts(logits_NK.detach().float(), self.classes))
-        return logits_NK, torch.sigmoid(gate_N1).squeeze(1)
+        open_N1 = self.gate(_facts(logits_NK.detach().float(), self.classes))
+        return logits_NK, torch.sigmoid(open_N1 if self.finished else _STRIDE * open_N1).squeeze(1)
 
 
 def _facts(logits_NK: Tensor, classes: int) -> Tensor:

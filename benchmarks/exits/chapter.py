@@ -117,6 +117,7 @@ def _section(record: Mapping[str, Any]) -> list[str]:
     rows = rows_of([seed["scores"] for seed in record["seeds"]], drop)
     whole = next(row for row in rows if row.policy == "none")
     seeds = len(record["seeds"])
+    over = f"mean and 95 % interval over {seeds} seeds of the branches on one trunk" if seeds > 1 else "one seed"
     measured = " and ".join(f"{_NAMES[name]} {value.shown()} %" for name, value in whole.measures.items())
     lines = [
         f"### {task.title}",
@@ -125,7 +126,7 @@ def _section(record: Mapping[str, Any]) -> list[str]:
         f"{record['macs'] / 1e6:.1f} M multiply-accumulates, {measured} on {record['data']['test']:,} test samples; "
         f"the first branch hangs after {100 * record['first_exit']:.1f} % of it. Thresholds are tuned on calibration "
         f"samples to lose at most {100 * drop:g} points in every measure; what stands here is what they do on test "
-        f"samples: mean and 95 % interval over {seeds} seeds of the branches on one trunk.",
+        f"samples: {over}.",
         "",
         *_table(rows, record.get("wall", {})),
         "",

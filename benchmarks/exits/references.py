@@ -1,6 +1,6 @@
 """Two honest references for the health task, trained as its network was: what small networks do without any exit.
 
-the first exit alone     the network up to its first branch, with a linear classifier, trained from scratch
+the first exit alone     the network up to its first branch, which is the stem, with a linear classifier
 the smallest monolith    of narrower and shallower networks, the one with the fewest operations within the drop
 """
 
@@ -15,7 +15,8 @@ Blocks = tuple[tuple[int, int], ...]
 
 _STEM = 12
 SIZES: dict[str, tuple[Blocks, int]] = {
-    "first exit alone": (((16, 2),), _STEM),
+    "first exit alone": ((), _STEM),
+    "one block": (((16, 2),), _STEM),
     "two blocks": (((16, 2), (24, 2)), _STEM),
     "three blocks": (((16, 2), (24, 2), (48, 2)), _STEM),
     "three blocks, half as wide": (((8, 2), (12, 2), (24, 2)), 6),

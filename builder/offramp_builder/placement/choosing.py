@@ -37,6 +37,16 @@ def choose(
     return best
 
 
+def best_alone(said: Said, drop: float) -> Tuned:
+    """The best single exit at which somebody leaves within the budget, whether or not it saves time here; else none.
+
+    Where the whole network is as fast as stopping on the way, an exit still spares the uplink.
+    """
+    alone = [tune(said, (one,), drop) for one in range(len(said.leave_E))]
+    useful = [one for one in alone if one.leaves[0] > 0]
+    return min(useful, key=lambda one: one.mean, default=tune(said, (), drop))
+
+
 class _Tries:
     """Tunes each set once."""
 

@@ -26,7 +26,7 @@ from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.branches.training import TrainedExits, train_branches
 from offramp_builder.capture import Captured
 from offramp_builder.cuts import FoundCut
-from offramp_builder.placement.choosing import choose
+from offramp_builder.placement.choosing import best_alone, choose
 from offramp_builder.placement.rules import EVEN, STAGES, TARGETS, by_rule, exit_points
 from offramp_builder.placement.settings import SearchSettings
 from offramp_builder.placement.timing import PointTimes, road_seconds, time_points
@@ -94,6 +94,7 @@ def search(
 
     heard = hear(captured, kind, trained, calibration, tell)
     best = choose(heard.said, settings.most, settings.drop, lambda done, total: tell("comparing sets", done, total))
+    best = best if best.exits else best_alone(heard.said, settings.drop)
     table = tabulate(captured, heard, best, settings.drop, kind)
     positions = {heard.points[one].position for one in best.exits}
     branches = tuple(branch for branch in heard.exits.branches if branch.position in positions)

@@ -22,10 +22,11 @@ def exits_page(table: ExitTable, name: str, plan: str) -> str:
         f"seconds at batch 1 on {table.host}"
     )
     verdict = (
-        f"chosen: {', '.join(chosen.points)}, {format_seconds(expected)} a sample expected, {_percent(saved)} less "
-        f"than without\nplan:   {plan}"
+        f"chosen: {', '.join(chosen.points)}, {format_seconds(expected)} a sample expected, "
+        + (f"{_percent(saved)} less than without" if saved > 0 else "no less than without: it spares the uplink alone")
+        + f"\nplan:   {plan}"
         if chosen.points
-        else "chosen: none; no exit saves time within the budget"
+        else "chosen: none; nobody can leave within the budget"
     )
     return "\n\n".join([title, _points(table), _legend(table), _sets(table), verdict])
 

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from offramp_builder.placement.choosing import choose
+from offramp_builder.placement.choosing import best_alone, choose
 from offramp_builder.placement.tuning import GRID, Said, steps_of, tune
 
 EASY, HARD = 600, 400
@@ -91,6 +91,13 @@ def test_an_exit_that_saves_less_than_it_adds_is_not_chosen() -> None:
 
 def test_no_exit_is_chosen_where_none_keeps_the_budget() -> None:
     assert choose(said((0.2, 0.05, 0.5, 0.2), (0.4, 0.05, 0.5, 0.2)), 2, 0.0).exits == ()
+
+
+def test_where_no_exit_saves_time_the_one_that_costs_least_spares_the_uplink() -> None:
+    slow, slower = (1.05, 0.2, 1.0, 1.0), (1.1, 0.3, 1.0, 1.0)
+    given = said(slower, slow)
+    assert choose(given, 2, 0.01).exits == ()
+    assert best_alone(given, 0.01).exits == (1,)
 
 
 def test_the_chosen_set_is_the_best_of_all_sets() -> None:

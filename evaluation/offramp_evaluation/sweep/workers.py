@@ -10,6 +10,7 @@ import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol, Self
@@ -93,7 +94,14 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, loaded()), daemon=True)
-        process.start()
+        # Ctrl-C reaches the whole group, and the worker too while it still imports: it is born with the signal blocked,
+        # and this process decides.
+        resource_tracker.ensure_running()  # whoever starts it first has the signal unblocked by it
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()  # or the end of the worker would never be seen
         self._workers.append(_Worker(process, ours))
         return self._workers[-1]
@@ -115,8 +123,6 @@ class _Worker:
 
 def _serve(connection: Connection, plugins: tuple[str, ...]) -> None:
     """A worker's life: one cell after the other."""
-    # Ctrl-C reaches the whole group; the process that started us decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     load_plugins(plugins)
     bench = Bench()
     try:

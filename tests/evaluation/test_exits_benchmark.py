@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.exits import chapter, subjects
-from benchmarks.exits.chapter import Spread, best_of, rows_of
+from benchmarks.exits.chapter import Spread, best_of, rivals, rows_of
 from benchmarks.exits.contest import (
     Subject,
     compete,
@@ -202,3 +202,17 @@ def test_bundles_that_are_missing_are_built_on_one_trunk(tmp_path: Path, monkeyp
     assert built == [tmp_path / f"mitbih-{seed}" for seed in range(3)]
     assert ["--save-weights" in flags for flags in asked] == [True, False, False]
     assert [flags[flags.index("--branch-seed") + 1] for flags in asked] == ["0", "1", "2"]
+
+
+def test_the_network_without_exits_is_a_rival_among_instance_policies() -> None:
+    rows = rows_of(
+        [
+            [
+                {"policy": name, "operations": 1.0, "lost": 0.0, "measures": {}, "leave": {}, "error": 0.0}
+                for name in ("none", "margin", "difference", "difference+margin")
+            ]
+        ],
+        0.01,
+    )
+    assert [row.policy for row in rivals(rows, temporal=False)] == ["none", "margin"]
+    assert [row.policy for row in rivals(rows, temporal=True)] == ["difference", "difference+instance"]

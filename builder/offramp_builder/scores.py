@@ -19,7 +19,7 @@ from offramp.errors import ModelError
 
 
 class BranchNetwork(Protocol):
-    """What a branch is: an nn.Module whose forward takes the first tensor of its cut, which is nearly always the only one.
+    """What a branch is: an nn.Module whose forward takes the first tensor of its cut, mostly the only one.
 
     It returns logits [N, K], or (logits [N, K], own confidence [N] in [0, 1]).
     """

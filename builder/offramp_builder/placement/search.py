@@ -214,4 +214,5 @@ def _confidences(branch: Branch, logits_NK: NDArray[np.float32]) -> NDArray[np.f
 
 
 def _wrong(logits_NK: NDArray[np.float32], truth_N: NDArray[np.int64]) -> NDArray[np.float64]:
-    return (logits_NK.argmax(axis=1) != truth_N).astype(np.float64)
+    wrong_N: NDArray[np.float64] = (logits_NK.argmax(axis=1) != truth_N).astype(np.float64)
+    return wrong_N

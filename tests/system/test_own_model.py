@@ -1,11 +1,6 @@
 """docs/bring-your-own-model.md, run as it stands: a network of the user's, a certificate, a running device."""
 
 import json
-import os
-import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +11,9 @@ from torch import nn
 
 from offramp.bundle.exits import read_exits
 from offramp.bundle.store import open_bundle
+from tests.support.pages import DOCS, blocks, run_line
 
-PAGE = (Path(__file__).parents[2] / "docs" / "bring-your-own-model.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "bring-your-own-model.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.timeout(900)
 
 SIDE = 32
@@ -26,15 +22,11 @@ COUNTS = {"train": 80, "calibration": 120, "test": 8}
 """Pictures of each class."""
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the page takes it for granted: mynet.py, weights, pictures."""
     folder = tmp_path_factory.mktemp("desk")
-    (network,) = blocks("python")
+    (network,) = blocks(PAGE, "python")
     (folder / "mynet.py").write_text(network)
     pictures, truth = draw(folder / "pictures")
     written: dict[str, type[nn.Module]] = {}
@@ -80,21 +72,10 @@ def learned(network: nn.Module, pictures: torch.Tensor, truth: torch.Tensor) -> 
 
 def run_page(desk: Path, number: int) -> list[dict[str, object]]:
     """The commands of the page's block of this number; what the last one printed, line by line."""
-    commands = blocks("bash")[number].strip().splitlines()
+    commands = blocks(PAGE, "bash")[number].strip().splitlines()
     assert len(commands) == 3
-    for command in commands:
-        program, *flags = shlex.split(command)
-        assert program == "offramp"
-        done = subprocess.run(
-            [sys.executable, "-m", "offramp.cli", *flags],
-            cwd=desk,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    printed = [run_line(command, desk) for command in commands]
+    return [json.loads(line) for line in printed[-1].splitlines()]
 
 
 def early(desk: Path, out: str, results: list[dict[str, object]]) -> int:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from offramp.cli import DONE, INTERRUPTED
-from offramp.data import LOADERS
 from offramp.errors import MissingExtraError
 from offramp_builder.joint.settings import LOSSES
 from offramp_builder.recipe_file import shipped_recipes
@@ -193,5 +192,7 @@ def _told_recipes() -> str:
 
 
 def _told_data() -> str:
+    from offramp.data import LOADERS  # Pillow comes with it: not for `offramp --help`, which imports this module too
+
     kinds = [(f"{name}:PATH" if kind.needs_path else name, kind.summary) for name, kind in LOADERS.items()]
     return "\n".join(["data:", *(f"  {name}: {summary}" for name, summary in kinds)])

@@ -148,6 +148,8 @@ def test_operations_are_those_of_the_definition(trained: dict[str, Branch], ship
     assert found["exclusion"] == 4 * values["exclusion"]
     assert found["ensemble"] == 4 * 4 * values["ensemble"]
     assert found["conv"] == 64 * 9 * channels * -(-height // 2) * -(-width // 2) + 64 * 4
+    middle, quarter = max(32, channels), -(-height // 4) * -(-width // 4)
+    assert found["conv2"] == 9 * middle * (channels * -(-height // 2) * -(-width // 2) + 64 * quarter) + 64 * 4
     assert found["gate"] == 4 * values["gate"] + 4
 
 

@@ -16,6 +16,7 @@ BRANCH_KINDS: Catalogue[BranchKind] = Catalogue(
         ("linear", LinearBranch()),
         ("sidenet", SideNetBranch()),
         ("conv", ConvBranch()),
+        ("conv2", ConvBranch(convolutions=2)),
         ("eenets", EENetsBranch()),
         ("exclusion", ExclusionBranch()),
         ("ensemble", EnsembleBranch()),

@@ -99,7 +99,7 @@ class BuildCommand:
         points.add_argument(
             "--branch-kind",
             metavar="KIND",
-            help="linear (default), sidenet, conv, conv2, eenets, exclusion, ensemble, gate, gate-conv: see docs/exits.md",
+            help="linear (default), sidenet, conv, conv2, eenets, exclusion, ensemble, gate, gate-conv (docs/exits.md)",
         )
         points.add_argument(
             "--scaling",

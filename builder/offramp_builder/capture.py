@@ -142,7 +142,7 @@ def capture(
     cuts = find_cuts(placeholder, logits, macs, also=[node for node, _ in places])
     own = own_exits(graph, cuts, exits, places)
     only_end(graph, logits)
-    if all(cut.name in (INPUT, PREPROCESS, OUTPUT) for cut in cuts):
+    if all(cut.name in (INPUT, PREPROCESS, OUTPUT) or not cut.split for cut in cuts):
         raise ModelError(
             f"{type(module).__name__} has no cut: nowhere between its input and its output is a single tensor alone "
             f"alive; give it a point where its paths meet, or run it whole on one machine"

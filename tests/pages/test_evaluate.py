@@ -8,8 +8,6 @@ import pytest
 
 from tests.support.pages import DOCS, blocks, run_line
 
-pytestmark = pytest.mark.system
-
 TUTORIAL = (DOCS / "evaluate.md").read_text(encoding="utf-8").partition("## Every key of a scenario")[0]
 
 

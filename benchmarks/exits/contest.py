@@ -167,13 +167,4 @@ def without_order(subject: Subject, *, seed: int) -> Subject:
 
 def _shuffled(said: Evidence, seed: int) -> Evidence:
     order_N = np.random.default_rng(seed).permutation(len(said))
-    return replace(
-        said,
-        logits={cut: logits_NK[order_N] for cut, logits_NK in said.logits.items()},
-        scores={cut: scores_NS[order_N] for cut, scores_NS in said.scores.items()},
-        final_NK=said.final_NK[order_N],
-        truth_N=said.truth_N[order_N],
-        group_N=said.group_N[order_N],
-        # Streams stay as long as they were.
-        stream_N=said.stream_N,
-    )
+    return replace(said.take(order_N), stream_N=said.stream_N)  # streams stay as long as they were

@@ -105,7 +105,7 @@ def test_exits_learn_by_every_loss(loss: str, changed: dict[str, Any]) -> None:
     """Whatever the mixtures v1, v3 and v4 of EENets let nobody reach, they need not teach."""
     _, exits = together(loss, **changed)
     accuracies = [exits.final_accuracy or 0.0, *(branch.accuracy or 0.0 for branch in exits.branches)]
-    assert max(accuracies) > 2 * CHANCE
+    assert max(accuracies) > (2 if changed.get("version") == "v4" else 3) * CHANCE
     if changed.get("version") not in ("v1", "v3", "v4"):
         assert min(accuracies) > 1.5 * CHANCE
 

@@ -69,8 +69,8 @@ class Evidence:
         """As `offramp.exits.walk.walk` asks."""
         return BranchOutputs(cut, self.logits[cut][rows], self.scores[cut][rows])
 
-    def take(self, rows: NDArray[np.bool_]) -> "Evidence":
-        """These samples alone, in their order."""
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "Evidence":
+        """These samples alone: in their order by a mask, in that of the rows otherwise."""
         return replace(
             self,
             logits={cut: logits_NK[rows] for cut, logits_NK in self.logits.items()},

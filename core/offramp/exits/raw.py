@@ -12,6 +12,7 @@ are multiplied out. A nan stays.
 """
 
 import math
+from abc import abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,9 @@ class _Raw(Instance):
             return Decision(np.zeros(len(outputs.scores_NS), np.bool_)), state
         return Decision(self._leaves(lowered(outputs.logits_NK), limit)), state
 
+    @abstractmethod
     def _leaves(self, lowered_NK: Floats, limit: Limit) -> NDArray[np.bool_]:
-        raise NotImplementedError
+        """[N] of logits less their largest."""
 
 
 class RawConfidence(_Raw):

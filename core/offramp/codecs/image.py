@@ -8,6 +8,7 @@ Headers are checked before pixels are decoded, so a peer cannot make the edge ta
 """
 
 import io
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,9 +75,9 @@ class ImagePacker:
     def check_header(self, packed: bytes) -> None:
         """Raise where merely opening the file would take memory for the size that it declares."""
 
+    @abstractmethod
     def open_file(self, file: io.BytesIO) -> "ImageFile":
         """Parse the header with this format's own class: `Image.open` would try others too, and warn of bombs."""
-        raise NotImplementedError
 
     def _pixels(self, image: "ImageFile") -> Array:
         if image.mode != self._mode:

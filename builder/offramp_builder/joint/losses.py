@@ -85,12 +85,7 @@ class BranchyNetLoss(JointLoss):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        branches = len(setting.costs) - 1
-        self._weights = self.settings.weights or (*[self._BRANCH] * branches, self._END)
-        if len(self._weights) != branches + 1:
-            raise SettingsError(
-                f"{len(self._weights)} weights for {branches} branch(es) and the end; give {branches + 1}, in order"
-            )
+        self._weights = _weights(setting, branch=self._BRANCH, end=self._END)
 
     def forward(self, heard: Heard, batch: Batch) -> Tensor:
         terms = [
@@ -170,20 +165,33 @@ class DistillLoss(JointLoss):
     """Self-distillation: branches learn from the labels and from the end, which learns from the labels alone.
 
     After Zhang and others, "Be Your Own Teacher" (ICCV 2019). With `features` they also bring the mean of what they
-    read near the mean of the network's last feature, each through a linear layer that is thrown away.
+    read near the mean of the network's last feature, each through a linear layer that is thrown away. All exits weigh
+    alike there; `weights` say otherwise, for a network that is too small to serve all its branches for nothing.
     """
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
+        self._weights = _weights(setting, branch=1.0, end=1.0)
         self.adapted = nn.ModuleList(nn.Linear(width, setting.widths[-1]) for width in setting.widths[:-1])
 
     def forward(self, heard: Heard, batch: Batch) -> Tensor:
         share, final_NK = self.settings.distill, heard.final_NK.detach()
-        terms = [self._labels(heard.final_NK, batch)]
-        for logits_NK in heard.logits[:-1]:
+        terms = [self._weights[-1] * self._labels(heard.final_NK, batch)]
+        for weight, logits_NK in zip(self._weights, heard.logits[:-1], strict=False):
             told = losses.distillation(logits_NK, final_NK, self.settings.temperature)
-            terms.append((1 - share) * self._labels(logits_NK, batch) + share * told)
+            terms.append(weight * ((1 - share) * self._labels(logits_NK, batch) + share * told))
         for adapt, mean_NC in zip(self.adapted, heard.means, strict=False):
             distance = functional.mse_loss(adapt(mean_NC).float(), heard.means[-1].detach())
             terms.append(self.settings.features * distance)
         return torch.stack(terms).sum()
+
+
+def _weights(setting: Setting, *, branch: float, end: float) -> tuple[float, ...]:
+    """[E] of each exit: as the settings say, or the loss's own."""
+    branches = len(setting.costs) - 1
+    weights = setting.settings.weights or (*[branch] * branches, end)
+    if len(weights) != branches + 1:
+        raise SettingsError(
+            f"{len(weights)} weights for {branches} branch(es) and the end; give {branches + 1}, in order"
+        )
+    return weights

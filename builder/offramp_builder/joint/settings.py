@@ -18,7 +18,8 @@ class JointSettings(TrainSettings):
     loss: str
     """branchynet, eenets, exclusion or distill: see docs/training.md."""
     weights: tuple[float, ...] = ()
-    """branchynet: of each branch, then of the end; empty: 1 for branches and 0.3 for the end, the paper's best."""
+    """branchynet, distill: of each branch, then of the end. Empty: 1 for all, but 0.3 for branchynet's end, the paper's
+    best."""
     version: str = "v2"
     """eenets: which of its losses."""
     answers_first: int = 0

@@ -1,0 +1,33 @@
+"""A learned bottleneck, ready to ship: a detour around one cut.
+
+    head ─► cut ─► tail                            the road
+             └► encoder ─► code ═► decoder ─► tail'  the detour: what crosses is the code
+
+The encoder ends the head's last segment and the decoder begins the tail's, so that neither costs a boundary. The code is
+quantised and packed like any feature: `slim/affine4:8+range` sends the first 8 channels of bottleneck `slim`'s code at
+4 bits.
+
+# N samples, C channels of the code, K classes
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bottleneck:
+    """In evaluation mode from here on."""
+
+    position: int
+    """Index into `Captured.cuts` of the cut that it goes around."""
+    name: str
+    """Lower-case letters, digits and dashes; first in the codec's name: `name/affine4:8+range`."""
+    encoder: nn.Module
+    """The cut's tensors -> code [N, C, …] in [0, 1], most important channels first; one that was not sent reads 0."""
+    decoder: nn.Module
+    """Code -> the cut's tensors."""
+    tail: nn.Module | None = None
+    """The cut's tensors -> logits [N, K], trained on with the decoder; None: the network's own."""
+    codecs: tuple[str, ...] = ()
+    """What is worth trying on its code: `affine4:8+range`, `affine2:4+range`, …, cheapest first."""

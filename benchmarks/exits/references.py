@@ -58,7 +58,7 @@ def _train(task: Task, name: str, data: str, whole_macs: float) -> Reference:
 
     from offramp.data import load, split
     from offramp_builder.capture import capture
-    from offramp_builder.learning import fitting
+    from offramp_builder.training.augment import allowed
     from offramp_builder.preprocess import preprocessor
     from offramp_builder.recipe_file import load_recipe
     from offramp_builder.training.trainer import logits_of, train
@@ -70,7 +70,7 @@ def _train(task: Task, name: str, data: str, whole_macs: float) -> Reference:
     torch.manual_seed(recipe.seed)
     network = BeatCnn(len(parts.train.labels), blocks, stem)
     captured = capture(network, parts.train.sample, preprocessor(parts.train.sample))
-    train(captured.road, parts.train, fitting(recipe.train, parts))
+    train(captured.road, parts.train, allowed(recipe.train, parts.train))
     said_N = logits_of(captured.road, parts.test.samples).argmax(axis=1)
     return Reference(
         name=name, operations=captured.macs / whole_macs, measures=task.measures(said_N, parts.test.truth_N)

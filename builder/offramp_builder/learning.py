@@ -6,9 +6,8 @@ Whatever was interrupted goes on when the same recipe is followed again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,11 +24,9 @@ from offramp_builder.pretrained import save_weights
 from offramp_builder.progress import Screen
 from offramp_builder.recipe import Recipe
 from offramp_builder.sources import Sources
-from offramp_builder.training.settings import TrainSettings
+from offramp_builder.training.augment import allowed
 from offramp_builder.training.supervision import Supervision
 from offramp_builder.training.trainer import train
-
-S = TypeVar("S", bound=TrainSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,7 +55,7 @@ def learn(
         raise InputError(f"there is no folder {recipe.save_weights.parent} to save weights in; make it first")
     alone, together = checkpoints_of(out)
     if recipe.train:
-        settings = fitting(recipe.train, parts)
+        settings = allowed(recipe.train, parts.train)
         _announce(f"training on {len(parts.train):,} samples for {settings.epochs} epoch(s)", alone, screen)
         supervised = throw_away_classifiers(captured, positions, recipe.branch_kind) if settings.supervise else []
         objective = Supervision(captured.road, supervised, weight=settings.supervise, smoothing=settings.smoothing)
@@ -66,7 +63,7 @@ def learn(
         captured = capture_road(model, sources)
     branches = None
     if recipe.joint:
-        joint = fitting(recipe.joint, parts)
+        joint = allowed(recipe.joint, parts.train)
         _announce(f"training network and branches together for {joint.epochs} epoch(s)", together, screen)
         branches = train_jointly(
             captured,
@@ -109,9 +106,3 @@ def _announce(what: str, checkpoint: Path, screen: Screen) -> None:
     screen.say(what)
     if checkpoint.is_file():
         screen.say(f"going on from {checkpoint}")
-
-
-def fitting(settings: S, parts: Parts) -> S:
-    """Whether pictures may be mirrored, where nobody says, and samples moved at all, is for the data to say."""
-    flip = parts.train.mirrors if settings.flip is None else settings.flip
-    return replace(settings, flip=flip, shift=settings.shift if parts.train.moves else 0.0)

@@ -15,10 +15,10 @@ from torch import Tensor
 from offramp.data.dataset import DataSet
 from offramp_builder.branches.kind import Variant
 from offramp_builder.capture import Captured
-from offramp_builder.features import CutFeatures, features
+from offramp_builder.features import CutFeatures, features, run_to
 from offramp_builder.training.trainer import batches_of
 
-_MOST = 1 << 30  # 1 GiB of features; beyond it the branches train on a random part of the samples
+_MOST = 1 << 30  # 1 GiB of features
 
 Progress = Callable[[str, int, int], None]
 """What is going on, how much of it is done, and how much there is."""
@@ -50,7 +50,7 @@ def cached(
     """
     positions = [*fresh, captured.end] if final else list(fresh)
     one = next(features(captured, positions, [captured.examples[:1]]))
-    most = max(1, _MOST // sum(tensor.nbytes for tensor in _kept(captured, fresh, one, final)))
+    most = capacity(captured, fresh, final=final)
     if len(data) > most:
         data = data.take(np.sort(rng.permutation(len(data))[:most]))
     # Filled in as the trunk yields them: never twice in memory.
@@ -65,6 +65,12 @@ def cached(
     filled = iter(places)
     by_position = {position: [next(filled) for _ in variants] for position, variants in fresh.items()}
     return Cache(data=data, features=by_position, final_NK=next(filled, None))
+
+
+def capacity(captured: Captured, fresh: dict[int, list[Variant]], *, final: bool) -> int:
+    """Of how many samples all features fit into memory."""
+    one = run_to(captured, [*fresh, captured.end], captured.examples[:1])
+    return max(1, _MOST // sum(tensor.nbytes for tensor in _kept(captured, fresh, one, final)))
 
 
 def _kept(captured: Captured, fresh: dict[int, list[Variant]], found: CutFeatures, final: bool) -> Sequence[Tensor]:

@@ -15,7 +15,7 @@ from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.training.processor import has_bfloat16
 
 _RATE, _DECAY = 3e-3, 1e-4
-_BATCH, _LEAST_BATCH = 256, 32
+BATCH, _LEAST_BATCH = 256, 32
 _STEPS = 16  # a pass, where there are few samples: in batches of 256 their weights would stop where they began
 
 
@@ -36,15 +36,37 @@ class Pupil:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Teacher:
-    """What is known of all samples, and how branches of a kind learn from it."""
+class Lessons:
+    """What branches of a kind are told, batch by batch."""
 
     kind: BranchKind
     truth_N: Tensor
-    final_NK: Tensor | None
-    """Logits of the whole network, for kinds and settings that need them (`needs_final`)."""
     branches: int
     settings: BranchSettings
+
+    @property
+    def final(self) -> bool:
+        """Whether branches learn from what the end of the network says, which takes running it to its end."""
+        return self.settings.distill > 0 or isinstance(self.kind, JointKind)
+
+    def of(self, rows_R: Tensor, final_RK: Tensor | None, step: int) -> Lesson:
+        """That of these rows, of which the whole network said so."""
+        return Lesson(
+            truth_N=self.truth_N[rows_R],
+            final_NK=final_RK,
+            branches=self.branches,
+            settings=self.settings,
+            step=step,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Teacher:
+    """What is known of all samples, and how branches of a kind learn from it."""
+
+    lessons: Lessons
+    final_NK: Tensor | None
+    """Logits of the whole network, where lessons need them."""
     seed: int
     """Of the order of the samples, and of what heads draw while they are fitted: equal calls fit equal heads."""
 
@@ -53,55 +75,38 @@ class Teacher:
 
         def loss(rows_R: Tensor, step: int) -> Tensor:
             lesson, answer = self._lesson(rows_R, step), pupil.answer(rows_R)
-            return self._with_distillation(self.kind.loss(answer, lesson, index), [answer], lesson)
+            return with_distillation(self.lessons.kind.loss(answer, lesson, index), [answer], lesson)
 
         self._fit([pupil], rows_R, loss)
 
     def teach_together(self, pupils: Sequence[Pupil], costs: Sequence[float]) -> None:
         """Fit all branches of a `JointKind` further, to all samples; `costs` are those that its loss asks for."""
-        kind = self.kind
+        kind = self.lessons.kind
         assert isinstance(kind, JointKind)
 
         def loss(rows_R: Tensor, step: int) -> Tensor:
             lesson, answers = self._lesson(rows_R, step), [pupil.answer(rows_R) for pupil in pupils]
-            return self._with_distillation(kind.joint_loss(answers, lesson, costs), answers, lesson)
+            return with_distillation(kind.joint_loss(answers, lesson, costs), answers, lesson)
 
-        self._fit(pupils, torch.arange(len(self.truth_N)), loss)
+        self._fit(pupils, torch.arange(len(self.lessons.truth_N)), loss)
 
     def accuracy(self, pupil: Pupil, rows_R: Tensor) -> float:
         """Share of the samples of these rows that a fitted pupil gets right, in full precision."""
         with torch.no_grad():
             logits_RK = logits_of(pupil.variant.head(pupil.feature_N[rows_R].float()))
-        return float((logits_RK.argmax(1) == self.truth_N[rows_R]).float().mean())
+        return float((logits_RK.argmax(1) == self.lessons.truth_N[rows_R]).float().mean())
 
     def _lesson(self, rows_R: Tensor, step: int) -> Lesson:
-        return Lesson(
-            truth_N=self.truth_N[rows_R],
-            final_NK=None if self.final_NK is None else self.final_NK[rows_R],
-            branches=self.branches,
-            settings=self.settings,
-            step=step,
-        )
-
-    def _with_distillation(self, own: Tensor, answers: Sequence[Answer], lesson: Lesson) -> Tensor:
-        share = self.settings.distill
-        if not share:
-            return own
-        assert lesson.final_NK is not None
-        told = [
-            distillation(logits_of(answer), lesson.final_NK, self.settings.distill_temperature) for answer in answers
-        ]
-        return (1 - share) * own + share * torch.stack(told).sum()
+        return self.lessons.of(rows_R, None if self.final_NK is None else self.final_NK[rows_R], step)
 
     def _fit(self, pupils: Sequence[Pupil], rows_R: Tensor, loss: Callable[[Tensor, int], Tensor]) -> None:
         torch.manual_seed(self.seed)
         order = torch.Generator().manual_seed(self.seed)
         heads = nn.ModuleList(pupil.variant.head for pupil in pupils)
         epochs = max(pupil.variant.epochs for pupil in pupils)
-        batch = min(_BATCH, max(_LEAST_BATCH, len(rows_R) // _STEPS))
+        batch = min(BATCH, max(_LEAST_BATCH, len(rows_R) // _STEPS))
         steps = max(1, len(rows_R) // batch)
-        optimizer = torch.optim.AdamW(heads.parameters(), lr=_RATE, weight_decay=_DECAY)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=epochs * steps)
+        optimizer, schedule = optimizer_of(heads, epochs * steps)
         heads.train()
         for epoch in range(epochs):
             order_R = rows_R[torch.randperm(len(rows_R), generator=order)]
@@ -114,6 +119,17 @@ class Teacher:
         heads.eval()
 
 
-def needs_final(kind: BranchKind, settings: BranchSettings) -> bool:
-    """Whether branches learn from what the end of the network says, which takes running it to its end."""
-    return settings.distill > 0 or isinstance(kind, JointKind)
+def with_distillation(own: Tensor, answers: Sequence[Answer], lesson: Lesson) -> Tensor:
+    """The kind's own loss, and as much as the settings say of what the end of the network said."""
+    share = lesson.settings.distill
+    if not share:
+        return own
+    assert lesson.final_NK is not None
+    told = [distillation(logits_of(answer), lesson.final_NK, lesson.settings.distill_temperature) for answer in answers]
+    return (1 - share) * own + share * torch.stack(told).sum()
+
+
+def optimizer_of(heads: nn.Module, steps: int) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """What fits heads in so many steps."""
+    optimizer = torch.optim.AdamW(heads.parameters(), lr=_RATE, weight_decay=_DECAY)
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps)

@@ -1,14 +1,14 @@
 """Training branches on a frozen trunk, from one cached pass over the samples.
 
     samples to train on ─► trunk ─► pooled features, cached ─► heads: fitted, the best variant on held-out groups kept,
-                                                               then fitted together where their kind asks for it
+                                      (too large: afresh)      then fitted together where their kind asks for it
     calibration samples ─► trunk ─► logits of every branch and of the end ─► temperatures and accuracies
 
 # N samples, K classes
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,9 +18,10 @@ from torch import nn
 from offramp.data.dataset import DataSet
 from offramp.data.held_out import to_fit
 from offramp.errors import ModelError
-from offramp_builder.branches.cache import Progress, cached
+from offramp_builder.branches.afresh import fit_afresh
+from offramp_builder.branches.cache import Progress, cached, capacity
 from offramp_builder.branches.catalog import BRANCH_KINDS
-from offramp_builder.branches.fitting import Pupil, Teacher, needs_final
+from offramp_builder.branches.fitting import Lessons, Pupil, Teacher
 from offramp_builder.branches.kind import JointKind, Variant, logits_of
 from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.bundle import branch_macs
@@ -74,10 +75,10 @@ def train_branches(
     if positions:
         torch.manual_seed(seed)
         fresh = {position: fitting_variants(captured, position, kind) for position in sorted(positions)}
-        pupils = fit_branches(
+        chosen = fit_branches(
             captured, fresh, kind, train, settings=settings or BranchSettings(), seed=seed, progress=progress
         )
-        networks = {position: shipped(kind, pupil.variant) for position, pupil in pupils.items()}
+        networks = {position: shipped(kind, variant) for position, variant in chosen.items()}
     how = (settings or BranchSettings()).scaling
     return calibrated(captured, networks, kind, calibration, progress, scaling=how)
 
@@ -157,19 +158,19 @@ def fit_branches(
     settings: BranchSettings,
     seed: int,
     progress: Progress = _ignore,
-) -> dict[int, Pupil]:
+) -> dict[int, Variant]:
     """The best of the `fresh` variants at each position, fitted to what the frozen trunk says of `data`."""
     rng = np.random.default_rng(seed)
     kind = BRANCH_KINDS[name]
-    cache = cached(captured, fresh, data, final=needs_final(kind, settings), rng=rng, progress=progress)
-    teacher = Teacher(
-        kind=kind,
-        truth_N=torch.from_numpy(cache.data.truth_N),
-        final_NK=cache.final_NK,
-        branches=len(fresh),
-        settings=settings,
-        seed=seed,
-    )
+    lessons = Lessons(kind=kind, truth_N=torch.from_numpy(data.truth_N), branches=len(fresh), settings=settings)
+    single = all(len(variants) == 1 for variants in fresh.values()) and not isinstance(kind, JointKind)
+    if single and len(data) > capacity(captured, fresh, final=lessons.final):
+        only = {position: variants[0] for position, variants in fresh.items()}
+        fit_afresh(captured, only, data, lessons, seed=seed, progress=progress)
+        return only
+    cache = cached(captured, fresh, data, final=lessons.final, rng=rng, progress=progress)
+    lessons = replace(lessons, truth_N=torch.from_numpy(cache.data.truth_N))
+    teacher = Teacher(lessons=lessons, final_NK=cache.final_NK, seed=seed)
     groups = np.unique(cache.data.group_N)
     held_out_N = np.isin(cache.data.group_N, rng.permutation(groups)[: round(_HELD_OUT * len(groups))])
     judging = torch.from_numpy(np.flatnonzero(held_out_N if held_out_N.any() else ~held_out_N))
@@ -185,13 +186,11 @@ def fit_branches(
         for pupil in pupils:
             teacher.teach(pupil, learning, done)
         chosen[position] = max(pupils, key=lambda pupil: teacher.accuracy(pupil, judging)) if pupils[1:] else pupils[0]
+    variants_of = {position: pupil.variant for position, pupil in chosen.items()}
     if isinstance(kind, JointKind):
-        teacher.teach_together(
-            list(chosen.values()),
-            exit_costs(captured, {position: pupil.variant for position, pupil in chosen.items()}),
-        )
+        teacher.teach_together(list(chosen.values()), exit_costs(captured, variants_of))
     progress("fitting branches", len(fresh), len(fresh))
-    return chosen
+    return variants_of
 
 
 def shipped(kind: str, variant: Variant) -> nn.Module:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from offramp.data.dataset import DataSet
 from offramp.errors import ModelError, SettingsError
-from offramp_builder.branches.cache import Progress
+from offramp_builder.branches.cache import Progress, capacity
 from offramp_builder.branches.catalog import BRANCH_KINDS
 from offramp_builder.branches.kind import Answer, JointKind, Variant
 from offramp_builder.branches.settings import BranchSettings
@@ -178,10 +178,11 @@ def _begun(
     fresh = _fitting(captured, positions, kind, settings)
     if not trained:
         fresh = {position: [replace(one, epochs=_TRIES) for one in variants] for position, variants in fresh.items()}
-        data = data.take(np.sort(np.random.default_rng(seed).permutation(len(data))[:_TRIED_ON]))
+    # A beginning is all that is asked for: a part will do, of which the features can be kept.
+    enough = capacity(captured, fresh, final=True) if trained else _TRIED_ON
+    data = data.take(np.sort(np.random.default_rng(seed).permutation(len(data))[:enough]))
     if trained or any(len(variants) > 1 for variants in fresh.values()):
-        pupils = fit_branches(captured, fresh, kind, data, settings=BranchSettings(), seed=seed, progress=progress)
-        chosen = {position: pupil.variant for position, pupil in pupils.items()}
+        chosen = fit_branches(captured, fresh, kind, data, settings=BranchSettings(), seed=seed, progress=progress)
     else:
         chosen = {position: variants[0] for position, variants in fresh.items()}
     for variant in chosen.values():

@@ -3,15 +3,25 @@
 # N samples, H height, W width, C channels, L length
 """
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from offramp.data.dataset import DataSet
 from offramp.records import Array
 from offramp_builder.training.settings import TrainSettings
+
+S = TypeVar("S", bound=TrainSettings)
+
+
+def allowed(settings: S, data: DataSet) -> S:
+    """Whether pictures may be mirrored, where nobody says, and samples moved at all, is for the data to say."""
+    flip = data.mirrors if settings.flip is None else settings.flip
+    return replace(settings, flip=flip, shift=settings.shift if data.moves else 0.0)
 
 
 def augment(samples: Array, settings: TrainSettings, rng: np.random.Generator) -> Array:

@@ -27,10 +27,14 @@ from offramp.bundle.manifest import (
     DiscoveredCut,
     Manifest,
     StageSpec,
+    check_bottlenecks,
 )
 from offramp.bundle.store import MANIFEST, REFERENCE, write_manifest
 from offramp.bundle.tables import TABLES, CutTables, write_tables
 from offramp.errors import BundleError, ModelError
+from offramp_builder.bottlenecks.bottleneck import Bottleneck
+from offramp_builder.bottlenecks.detours import bottleneck_specs
+from offramp_builder.bottlenecks.verify import verify_detours
 from offramp_builder.capture import Captured
 from offramp_builder.features import run_to
 from offramp_builder.ranges import Ranges
@@ -49,8 +53,9 @@ def write_bundle(
     name: str,
     labels: Sequence[str],
     branches: Sequence[Branch] = (),
+    bottlenecks: Sequence[Bottleneck] = (),
     ranges: Ranges | None = None,
-    tables: Mapping[int, CutTables] | None = None,
+    tables: Mapping[int | str, CutTables] | None = None,
     final_temperature: float = 1.0,
     final_accuracy: float | None = None,
     provenance: Mapping[str, str] | None = None,
@@ -66,8 +71,10 @@ def write_bundle(
         name: What a person calls the bundle.
         labels: One for each class, in order.
         branches: The exits before the end.
+        bottlenecks: The detours around kept cuts.
         ranges: From `ranges.calibrate`, for all kept positions that fixed-range codecs shall work at.
-        tables: From `tables.tabulate`, by position; without them, codecs that need them are not offered.
+        tables: From `tables.tabulate`, by position, and from `tables.tabulate_codes`, by name of the bottleneck;
+            without them, codecs that need them are not offered.
         final_temperature: Divides the final logits before the scores are taken.
         final_accuracy: Of the whole network on the calibration split, in [0, 1]; None when untrained.
         provenance: How the bundle came to be.
@@ -85,14 +92,21 @@ def write_bundle(
     samples = captured.examples if reference is None else torch.cat([reference, captured.examples])
     samples = samples[:REFERENCES]
     cuts = _cut_specs(captured, kept, ranges or {})
-    verify_slices(captured, samples[: max(ROWS)])
+    detours = bottleneck_specs(captured, kept, bottlenecks)
+    check_bottlenecks(detours, cuts)
+    tried = samples[: max(ROWS)]
+    verify_slices(captured, tried)
     with _beside(path) as folder:
-        segments = write_segments(folder, captured, kept, cuts, branches, final_temperature, wanted=wanted)
-        verify_segments(folder, segments, captured, kept, branches, samples[: max(ROWS)])
+        both = list(zip(bottlenecks, detours, strict=True))
+        segments = write_segments(
+            folder, captured, kept, cuts, branches, final_temperature, bottlenecks=both, wanted=wanted
+        )
+        verify_segments(folder, segments, captured, kept, branches, tried)
+        verify_detours(folder, segments, captured, kept, branches, bottlenecks, tried)
         _write_reference(folder / REFERENCE, captured, samples)
         if tables:
-            index = {position: number for number, position in enumerate(kept)}
-            write_tables(folder / TABLES, {index[position]: there for position, there in tables.items()})
+            index: dict[int | str, int] = {position: number for number, position in enumerate(kept)}
+            write_tables(folder / TABLES, {index.get(place, place): there for place, there in tables.items()})
         manifest = Manifest(
             format=FORMAT,
             name=name,
@@ -109,6 +123,7 @@ def write_bundle(
             files={},
             model_digest="",
             provenance=dict(provenance or {}),
+            bottlenecks=detours,
         )
         return write_manifest(folder, manifest)
 

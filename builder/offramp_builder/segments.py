@@ -1,4 +1,5 @@
-"""All segments of a bundle: export every stage, branch and score once, then compose each pair of kept cuts.
+"""All segments of a bundle: export every stage, branch and score once, then compose each pair of kept cuts, and what
+leads via bottlenecks.
 
 Inside a block a sample only stops to be asked: a segment that ends there has the branch, one that begins there follows
 upon it.
@@ -13,9 +14,11 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from offramp.bundle.manifest import CutSpec, SegmentSpec
+from offramp.bundle.manifest import BottleneckSpec, CutSpec, SegmentSpec
 from offramp.bundle.store import WEIGHTS
 from offramp.errors import ModelError
+from offramp_builder.bottlenecks.bottleneck import Bottleneck
+from offramp_builder.bottlenecks.detours import detour_pieces, stage_name, stretches
 from offramp_builder.capture import Captured
 from offramp_builder.compose import compose
 from offramp_builder.export import Piece, export_pieces
@@ -54,6 +57,7 @@ def write_segments(
     branches: Sequence[Branch],
     final_temperature: float,
     *,
+    bottlenecks: Sequence[tuple[Bottleneck, BottleneckSpec]] = (),
     wanted: Wanted | None = None,
 ) -> tuple[SegmentSpec, ...]:
     """Write graph/*.onnx and graph/weights.bin under `folder`; `cuts` describes the cuts at the positions `kept`.
@@ -67,7 +71,8 @@ def write_segments(
     graph.mkdir()
     weights = WeightFile(Path(WEIGHTS).name)
     end = len(kept) - 1
-    fragments = export_pieces(_pieces(captured, kept, branches, final_temperature))
+    pieces = _pieces(captured, kept, branches, final_temperature)
+    fragments = export_pieces([*pieces, *detour_pieces(captured, [bottleneck for bottleneck, _ in bottlenecks])])
     answers = {kept.index(branch.position): fragments[_branch(branch)] for branch in branches}
     specs = []
     for start, stop in combinations(range(end + 1), 2):
@@ -79,7 +84,7 @@ def write_segments(
                 name=name,
                 start=cuts[start],
                 stop=cuts[stop],
-                stages=[fragments[_stage(index)] for index in range(start, stop)],
+                stages=[fragments[stage_name(index)] for index in range(start, stop)],
                 answer=fragments["scores"] if stop == end else answers[stop] if ends_in_branch else None,
                 last=stop == end,
                 classes=captured.classes,
@@ -90,6 +95,28 @@ def write_segments(
             specs.append(
                 SegmentSpec(start=start, stop=stop, branch=ends_in_branch, file=file.relative_to(folder).as_posix())
             )
+    for stretch in stretches([spec for _, spec in bottlenecks], cuts, sorted(answers)):
+        model = compose(
+            name=stretch.name,
+            start=stretch.given,
+            stop=stretch.left,
+            stages=[fragments[name] for name in stretch.fragments],
+            answer=fragments["scores"] if stretch.stop == end else answers[stretch.stop] if stretch.branch else None,
+            last=stretch.stop == end,
+            classes=captured.classes,
+            weights=weights,
+        )
+        file = graph / f"{stretch.name}.onnx"
+        onnx.save(model, file)
+        specs.append(
+            SegmentSpec(
+                start=stretch.start,
+                stop=stretch.stop,
+                branch=stretch.branch,
+                file=file.relative_to(folder).as_posix(),
+                via=stretch.via,
+            )
+        )
     weights.write(graph)
     return tuple(specs)
 
@@ -123,7 +150,7 @@ def _pieces(
         stage = rewrite_for_runtime(piece(captured.graph, *names))
         pieces.append(
             Piece(
-                name=_stage(index),
+                name=stage_name(index),
                 description=_between(captured, start, stop),
                 module=stage,
                 inputs=rows[start],
@@ -162,10 +189,6 @@ class _InTuple(nn.Module):
 
     def forward(self, value: Tensor) -> tuple[Tensor]:
         return (self.module(value),)
-
-
-def _stage(index: int) -> str:
-    return f"stage{index}"
 
 
 def _branch(branch: Branch) -> str:

@@ -40,15 +40,15 @@ def verify_slices(captured: Captured, samples: Tensor) -> None:
     with torch.no_grad():
         expected = captured.road(samples)
         at = run_to(captured, range(captured.end + 1), samples)
-        _compare(at[captured.end][0], expected, "the captured graph")
+        compare(at[captured.end][0], expected, "the captured graph")
         answers = captured.road.answers(samples)
         for own in captured.own:
             what = f"the network's own exit {own.name!r} at cut {captured.cuts[own.position].name!r}"
-            _compare(own.network(at[own.position][0]), answers[own.name], what)
+            compare(own.network(at[own.position][0]), answers[own.name], what)
         output = [tensor.node for tensor in captured.cuts[-1].tensors]
         for cut in captured.cuts[1:-1]:
             tail = piece(captured.graph, [tensor.node for tensor in cut.tensors], output)
-            _compare(tail(*at[cut.position])[0], expected, f"the network divided at cut {cut.name!r}")
+            compare(tail(*at[cut.position])[0], expected, f"the network divided at cut {cut.name!r}")
 
 
 def verify_segments(
@@ -61,6 +61,8 @@ def verify_segments(
 ) -> None:
     """Compare every segment under `folder` with torch, and every head followed by its tail with the original module.
 
+    Those via bottlenecks are not looked at: they answer otherwise.
+
     Raises:
         ModelError: One differs; the message names its cuts.
     """
@@ -68,27 +70,27 @@ def verify_segments(
     with torch.no_grad():
         expected = captured.road(samples)
         at = run_to(captured, kept, samples)
-        answers = {kept.index(branch.position): _answer(branch, at[branch.position][:1]) for branch in branches}
+        answers = {kept.index(branch.position): answer_of(branch, at[branch.position][:1]) for branch in branches}
     answers[end] = expected
     heads: dict[int, dict[int, tuple[Tensor, ...]]] = {0: {rows: (samples[:rows],) for rows in ROWS}}
     # Heads come first, so that each tail finds what its head yielded.
-    for spec in sorted(specs, key=lambda spec: (spec.start, spec.stop)):
-        session = _open(folder / spec.file)
-        outputs = _run(session, at[kept[spec.start]])
+    for spec in sorted((spec for spec in specs if not spec.via), key=lambda spec: (spec.start, spec.stop)):
+        session = open_graph(folder / spec.file)
+        outputs = run_graph(session, at[kept[spec.start]])
         names = [captured.cuts[kept[index]].name for index in (spec.start, spec.stop)]
         what = f"the segment from cut {names[0]!r} to cut {names[1]!r}{' with its branch' * spec.branch}"
         _compare_segment(outputs, spec, at[kept[spec.stop]], answers, end, what)
         if spec.start == 0 and spec.stop < end and spec.stop not in heads:
             heads[spec.stop] = {
                 rows: tuple(
-                    value for name, value in _run(session, heads[0][rows]).items() if name.startswith("feature_")
+                    value for name, value in run_graph(session, heads[0][rows]).items() if name.startswith("feature_")
                 )
                 for rows in ROWS
             }
         if spec.stop == end:
             for rows in ROWS:
-                found = _run(session, heads[spec.start][rows])["logits"]
-                _compare(found, expected[:rows], f"the network divided at cut {names[0]!r}, batch of {rows},")
+                found = run_graph(session, heads[spec.start][rows])["logits"]
+                compare(found, expected[:rows], f"the network divided at cut {names[0]!r}, batch of {rows},")
 
 
 def _compare_segment(
@@ -96,9 +98,9 @@ def _compare_segment(
 ) -> None:
     if spec.stop < end:
         for index, tensor in enumerate(feature):
-            _compare(outputs[f"feature_{index}_out"], tensor, what)
+            compare(outputs[f"feature_{index}_out"], tensor, what)
     if spec.branch or spec.stop == end:
-        _compare(outputs["logits"], answers[spec.stop], what)
+        compare(outputs["logits"], answers[spec.stop], what)
         scores = outputs["scores"]
         if not bool(((scores >= 0) & (scores <= 1)).all()):
             raise ModelError(
@@ -106,13 +108,18 @@ def _compare_segment(
             )
 
 
-def _answer(branch: Branch, feature: tuple[Tensor, ...]) -> Tensor:
+def answer_of(branch: Branch, feature: tuple[Tensor, ...]) -> Tensor:
+    """The logits of a branch."""
     answer = branch.network.eval()(*feature)
     logits: Tensor = answer[0] if isinstance(answer, tuple) else answer
     return logits
 
 
-def _compare(found: Tensor, expected: Tensor, what: str) -> None:
+def compare(found: Tensor, expected: Tensor, what: str) -> None:
+    """
+    Raises:
+        ModelError: They differ; the message begins with `what`.
+    """
     difference = largest_difference(found, expected)
     if difference > SAME:
         raise ModelError(
@@ -121,7 +128,8 @@ def _compare(found: Tensor, expected: Tensor, what: str) -> None:
         )
 
 
-def _open(path: Path) -> onnxruntime.InferenceSession:
+def open_graph(path: Path) -> onnxruntime.InferenceSession:
+    """A segment, for a few runs."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what is wrong is raised, and said once
     # A few runs each: spinning threads and long optimisation would cost more than they save.
@@ -135,7 +143,8 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
         raise ModelError(f"ONNX Runtime cannot open {path.name}: {error}") from error
 
 
-def _run(session: onnxruntime.InferenceSession, feature: tuple[Tensor, ...]) -> Values:
+def run_graph(session: onnxruntime.InferenceSession, feature: tuple[Tensor, ...]) -> Values:
+    """All its outputs, by name."""
     given: dict[str, np.ndarray] = {f"feature_{index}": tensor.numpy() for index, tensor in enumerate(feature)}
     names = [output.name for output in session.get_outputs()]
     try:

@@ -3,9 +3,9 @@
     head ─► cut ─► tail                            the road
              └► encoder ─► code ═► decoder ─► tail'  the detour: what crosses is the code
 
-The encoder ends the head's last segment and the decoder begins the tail's, so that neither costs a boundary. The code is
-quantised and packed like any feature: `slim/affine4:8+range` sends the first 8 channels of bottleneck `slim`'s code at
-4 bits.
+The encoder ends the head's last segment and the decoder begins the tail's, so that neither costs a boundary. The code
+is quantised and packed like any feature: `slim/affine4:8+range` sends the first 8 channels of bottleneck `slim`'s code
+at 4 bits.
 
 # N samples, C channels of the code, K classes
 """

@@ -8,9 +8,15 @@ cut i to cut i+1. `discovered` lists every cut of the network, kept or not, so t
 
 Inside a block several tensors are alive. Such a point is a cut too where a branch hangs on it, but never a split: its
 feature would be larger than what the block began with.
+
+A learned bottleneck is a detour around a cut, on which a code crosses in the place of the feature:
+
+    … ─ stage ─┬─ cut ─ stage ─ …                          the road
+               └─ encoder ─ code ─ decoder ─ stage' ─ …    via the bottleneck; its tail may be its own
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -98,6 +104,9 @@ class SegmentSpec:
 
     A cut inside a block is the start or the stop of a segment only where its branch is asked.
 
+    Via a bottleneck, it ends in the code or begins with it: of both, the end that is at the bottleneck's cut. From that
+    cut to itself it is the encoder alone, for a sample that stopped there to be asked.
+
     Inputs are named `feature_0 …` (each [N, *shape]); outputs are, in this order, `feature_0_out …` unless it ends at
     cut n, then `logits` [N, K] and `scores` [N, 4] when it ends in a branch or at cut n.
     """
@@ -107,6 +116,31 @@ class SegmentSpec:
     branch: bool
     file: str
     """Path inside the bundle, with forward slashes."""
+    via: str = field(default="", metadata=UNLESS_DEFAULT)
+    """The bottleneck whose code it ends in, or begins with; empty on the road itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BottleneckSpec:
+    """A learned bottleneck: a detour around one cut."""
+
+    name: str
+    """First in the name of its codecs: `slim` of `slim/affine4:8+range`."""
+    cut: int
+    tensor: TensorSpec
+    """The code: [C, …] float32 in [0, 1], the most important channels first; one that was not sent reads 0."""
+    encoder_macs: int
+    tail_macs: int
+    """All that the edge executes after the code, decoder and tail."""
+    own_tail: bool
+    """Its tail was trained with it, and passes none of the network's branches."""
+    codecs: tuple[str, ...] = ()
+    """What is worth trying on its code, without its name: `affine4:8+range`, …"""
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.tensor.shape[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +186,10 @@ class Manifest:
     """sha256 over all that both ends execute: sample, cuts, branches, segments and the digests of their files."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """How it came to be: data set and its digest, split sizes, seeds, recipe, versions."""
-    tables: Mapping[int, CutTables] = field(default_factory=dict, compare=False, repr=False, metadata=IN_A_FILE)
-    """By cut, what codecs know beyond ranges: read from a file, which `files` has, as the bundle is opened."""
+    bottlenecks: tuple[BottleneckSpec, ...] = field(default=(), metadata=UNLESS_DEFAULT)
+    tables: Mapping[int | str, CutTables] = field(default_factory=dict, compare=False, repr=False, metadata=IN_A_FILE)
+    """By cut, and by the name of a bottleneck for its code: what codecs know beyond ranges. Read from a file, which
+    `files` has, as the bundle is opened."""
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:
@@ -163,6 +199,13 @@ class Manifest:
         if len(self.stages) != len(self.cuts) - 1 or len(self.cuts) < 2:
             raise BundleError(
                 f"{len(self.cuts)} cuts need {len(self.cuts) - 1} stages, the manifest has {len(self.stages)}"
+            )
+        check_bottlenecks(self.bottlenecks, self.cuts)
+        names = {"", *(spec.name for spec in self.bottlenecks)}
+        strange = next((spec.via for spec in self.segments if spec.via not in names), None)
+        if strange is not None:
+            raise BundleError(
+                f"a segment leads via {strange[:80]!r}, which is no bottleneck here; build the bundle again"
             )
 
     @property
@@ -201,17 +244,74 @@ class Manifest:
         branch = self.branch_at(cut)
         return self.final_temperature if branch is None else branch.temperature
 
-    def segment(self, start: int, stop: int, *, branch: bool) -> SegmentSpec:
+    def bottleneck(self, name: str) -> BottleneckSpec:
+        """
+        Raises:
+            PlanError: There is none of this name; the message lists those there are.
+        """
+        for spec in self.bottlenecks:
+            if spec.name == name:
+                return spec
+        raise PlanError(unknown("bottleneck", name, [spec.name for spec in self.bottlenecks]))
+
+    def crossing(self, cut: int, via: str = "") -> tuple[TensorSpec, ...]:
+        """What crosses the cut: its tensors, or the code of the bottleneck around it.
+
+        Raises:
+            PlanError: No such bottleneck, or it leads around another cut.
+        """
+        if not via:
+            return self.cuts[cut].tensors
+        spec = self.bottleneck(via)
+        if spec.cut != cut:
+            raise PlanError(
+                f"the bottleneck {via} leads around cut {spec.cut} ({self.cuts[spec.cut].name}), not around cut {cut}; "
+                f"split at {spec.cut} to use it"
+            )
+        return (spec.tensor,)
+
+    def segment(self, start: int, stop: int, *, branch: bool, via: str = "") -> SegmentSpec:
         """The graph from `start` to `stop`, ending in the branch at `stop` when `branch` is set.
 
         Raises:
             PlanError: The bundle holds no such segment.
         """
         for spec in self.segments:
-            if (spec.start, spec.stop, spec.branch) == (start, stop, branch):
+            if (spec.start, spec.stop, spec.branch, spec.via) == (start, stop, branch, via):
                 return spec
         ending = "with its branch" if branch else "without a branch"
-        raise PlanError(f"the bundle {self.name!r} has no segment from cut {start} to cut {stop} {ending}")
+        way = f", via the bottleneck {via}" if via else ""
+        raise PlanError(f"the bundle {self.name!r} has no segment from cut {start} to cut {stop} {ending}{way}")
+
+    def given_to(self, segment: SegmentSpec) -> tuple[TensorSpec, ...]:
+        """The tensors that a segment begins with."""
+        begins = segment.via and segment.stop > self.bottleneck(segment.via).cut
+        return self.crossing(segment.start, segment.via if begins else "")
+
+    def left_by(self, segment: SegmentSpec) -> tuple[TensorSpec, ...]:
+        """The tensors that a segment hands on; none when it ends at cut n."""
+        if segment.stop == self.end:
+            return ()
+        ends = segment.via and segment.stop == self.bottleneck(segment.via).cut
+        return self.crossing(segment.stop, segment.via if ends else "")
+
+    def macs(self, segment: SegmentSpec) -> int:
+        """Multiply-accumulates of one sample in a segment, its branch included."""
+        start, stop = segment.start, segment.stop
+        asked = self.branch_at(stop) if segment.branch else None
+        macs = self.macs_between(start, stop) + (asked.macs if asked else 0)
+        if not segment.via:
+            return macs
+        spec = self.bottleneck(segment.via)
+        if stop == spec.cut:
+            return macs + spec.encoder_macs
+        if stop == self.end:
+            return spec.tail_macs
+        return macs + spec.tail_macs - self.macs_between(spec.cut, self.end)
+
+    def macs_between(self, start: int, stop: int) -> int:
+        """Multiply-accumulates of the stages from one cut to another, without branches."""
+        return sum(stage.macs for stage in self.stages[start:stop])
 
     def find_cut(self, text: str) -> int:
         """A cut by index, by name, or `end`.
@@ -231,3 +331,36 @@ class Manifest:
         if text not in names:
             raise PlanError(unknown("kept cut", text, names))
         return names.index(text)
+
+
+_BOTTLENECK = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+MAX_BOTTLENECK = 24
+"""Characters of a bottleneck's name: it is part of the name of each of its codecs."""
+
+
+def check_bottlenecks(bottlenecks: Sequence[BottleneckSpec], cuts: Sequence[CutSpec]) -> None:
+    """Refuse bottlenecks that no plan could name or use.
+
+    Raises:
+        BundleError: A name or a place is impossible, or given twice, or a code is none; the message says which.
+    """
+    names = [spec.name for spec in bottlenecks]
+    for spec in bottlenecks:
+        if not _BOTTLENECK.fullmatch(spec.name) or len(spec.name) > MAX_BOTTLENECK:
+            raise BundleError(
+                f"a bottleneck is called {spec.name[:80]!r}; take at most {MAX_BOTTLENECK} lower-case letters, digits "
+                "and dashes, beginning with a letter"
+            )
+        if names.count(spec.name) > 1:
+            raise BundleError(f"two bottlenecks are called {spec.name}; give each a name of its own")
+        if not 0 < spec.cut < len(cuts) - 1 or not cuts[spec.cut].split:
+            raise BundleError(
+                f"the bottleneck {spec.name} leads around cut {spec.cut}; it has to be an inner cut that a plan may "
+                "split at"
+            )
+        tensor = spec.tensor
+        if tensor.dtype != "float32" or (tensor.low, tensor.high) != (0.0, 1.0) or not tensor.shape:
+            raise BundleError(
+                f"the code of the bottleneck {spec.name} is {tensor.dtype}{list(tensor.shape)} from {tensor.low:g} to "
+                f"{tensor.high:g}; a code is float32 [C, …] from 0 to 1"
+            )

@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,7 +164,10 @@ def _with_tables(root: Path, manifest: Manifest, missing: Set[str] = frozenset()
     """The manifest, and what codecs know beyond it where the bundle ships that."""
     if TABLES not in manifest.files or TABLES in missing:
         return manifest
-    shapes = {index: tuple(spec.shape for spec in cut.tensors) for index, cut in enumerate(manifest.cuts)}
+    shapes: dict[int | str, tuple[tuple[int, ...], ...]] = {
+        **{index: tuple(spec.shape for spec in cut.tensors) for index, cut in enumerate(manifest.cuts)},
+        **{one.name: (one.tensor.shape,) for one in manifest.bottlenecks},
+    }
     return replace(manifest, tables=read_tables(root / TABLES, shapes))
 
 
@@ -177,10 +181,17 @@ def model_digest(manifest: Manifest) -> str:
         "branches": [[branch.cut, branch.kind, branch.temperature] for branch in manifest.branches],
         "final_temperature": manifest.final_temperature,
         "segments": to_json(manifest.segments),
+        **_bottlenecks(manifest),
         "files": {name: entry.sha256 for name, entry in sorted(manifest.files.items()) if name.startswith("graph/")},
     }
     canonical = json.dumps(executed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _bottlenecks(manifest: Manifest) -> dict[str, Any]:
+    """Nothing where there are none: digests of bundles from before them stay."""
+    executed = [[one.name, one.cut, to_json(one.tensor), one.own_tail] for one in manifest.bottlenecks]
+    return {"bottlenecks": executed} if executed else {}
 
 
 def file_entry(path: Path) -> FileEntry:

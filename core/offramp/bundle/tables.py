@@ -44,7 +44,7 @@ class TensorTables:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CutTables:
-    """Of the tensors that cross one cut."""
+    """Of the tensors that cross one cut, or of a bottleneck's code."""
 
     tensors: tuple[TensorTables, ...] = ()
     """One for each tensor, or none at all."""
@@ -54,26 +54,29 @@ class CutTables:
 
 NO_TABLES = CutTables()
 
+Shapes = Mapping[int | str, tuple[tuple[int, ...], ...]]
+"""Of the tensors that cross, by cut and by name of a bottleneck."""
 
-def write_tables(path: Path, tables: Mapping[int, CutTables]) -> None:
-    """Tables by cut."""
+
+def write_tables(path: Path, tables: Mapping[int | str, CutTables]) -> None:
+    """Tables by cut, and by name of a bottleneck."""
     arrays: dict[str, NDArray[np.generic]] = {}
-    for cut, of_cut in tables.items():
-        for index, tensor in enumerate(of_cut.tensors):
-            arrays[f"{cut}.{index}.axis"] = np.array(tensor.axis, np.uint8)
-            arrays[f"{cut}.{index}.low"] = tensor.low_C.astype("<f4")
-            arrays[f"{cut}.{index}.high"] = tensor.high_C.astype("<f4")
-            arrays[f"{cut}.{index}.counts"] = tensor.counts_CL.astype("<u2")
-            arrays[f"{cut}.{index}.own_counts"] = tensor.own_counts_CL.astype("<u2")
-        for codec, dictionary in of_cut.dictionaries.items():
-            arrays[f"{cut}.{codec}.dictionary"] = np.frombuffer(dictionary, np.uint8)
+    for place, there in tables.items():
+        for index, tensor in enumerate(there.tensors):
+            arrays[f"{place}.{index}.axis"] = np.array(tensor.axis, np.uint8)
+            arrays[f"{place}.{index}.low"] = tensor.low_C.astype("<f4")
+            arrays[f"{place}.{index}.high"] = tensor.high_C.astype("<f4")
+            arrays[f"{place}.{index}.counts"] = tensor.counts_CL.astype("<u2")
+            arrays[f"{place}.{index}.own_counts"] = tensor.own_counts_CL.astype("<u2")
+        for codec, dictionary in there.dictionaries.items():
+            arrays[f"{place}.{codec}.dictionary"] = np.frombuffer(dictionary, np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def read_tables(path: Path, shapes: Mapping[int, tuple[tuple[int, ...], ...]]) -> dict[int, CutTables]:
-    """Tables by cut, checked against the shapes of the tensors there.
+def read_tables(path: Path, shapes: Shapes) -> dict[int | str, CutTables]:
+    """Tables by cut and by name of a bottleneck, checked against the shapes of the tensors there.
 
     Raises:
         BundleError: No such file, or it is malformed.
@@ -89,21 +92,20 @@ def read_tables(path: Path, shapes: Mapping[int, tuple[tuple[int, ...], ...]]) -
         raise BundleError(f"{path} holds no tables for codecs ({error}); fetch or build the bundle again") from error
 
 
-_PLACE = re.compile(r"(?P<cut>\d{1,6})\.(?P<of>[a-z0-9]+)\.(?P<what>[a-z_]+)")
+_PLACE = re.compile(r"(?P<place>\d{1,6}|[a-z][a-z0-9-]*)\.(?P<of>[a-z0-9:]+)\.(?P<what>[a-z_]+)")
 
 
-def _read(
-    arrays: Mapping[str, NDArray[np.generic]], shapes: Mapping[int, tuple[tuple[int, ...], ...]]
-) -> dict[int, CutTables]:
-    cuts: dict[int, dict[str, NDArray[np.generic]]] = {}
+def _read(arrays: Mapping[str, NDArray[np.generic]], shapes: Shapes) -> dict[int | str, CutTables]:
+    places: dict[int | str, dict[str, NDArray[np.generic]]] = {}
     for name, array in arrays.items():
-        place = _PLACE.fullmatch(name)
-        if place is None:
+        match = _PLACE.fullmatch(name)
+        if match is None:
             raise ValueError(f"an array is called {name[:80]!r}")
-        cuts.setdefault(int(place["cut"]), {})[f"{place['of']}.{place['what']}"] = array
+        place = int(match["place"]) if match["place"].isdecimal() else match["place"]
+        places.setdefault(place, {})[f"{match['of']}.{match['what']}"] = array
     return {
-        cut: CutTables(
-            tensors=tuple(_tensor(found, str(index), shape) for index, shape in enumerate(shapes[cut]))
+        place: CutTables(
+            tensors=tuple(_tensor(found, str(index), shape) for index, shape in enumerate(shapes[place]))
             if "0.axis" in found
             else (),
             dictionaries={
@@ -112,7 +114,7 @@ def _read(
                 if name.endswith(".dictionary")
             },
         )
-        for cut, found in cuts.items()
+        for place, found in places.items()
     }
 
 

@@ -1,7 +1,7 @@
 """The plan: the only thing that an orchestrator can say to a device.
 
 split=3, exit=confidence:0.85@1/0.9@2, codec=affine8+zstd
-│        │          │                  └ how the feature is written at the split
+│        │          │                  └ how the feature is written at the split; `slim/affine4:8`: via a bottleneck
 │        │          └ the threshold of each branch that is asked; without @, of every branch up to the split
 │        └ the exit policy; `difference:0.1@1+confidence:0.9@2` asks a second one where the first lets nobody leave
 └ a cut, by index or by name: the device runs the stages before it; 0 sends the input, `end` sends nothing
@@ -123,8 +123,19 @@ class Plan:
         asked = f", tail={self.tail}" * bool(self.tail.thresholds) + f", queue={self.queue}" * bool(self.queue)
         return f"split={self.split}, exit={self.exit}{asked}{', mask=on' * self.mask}, codec={self.codec}"
 
+    @property
+    def via(self) -> str:
+        """The bottleneck that its codec names; empty where the feature itself crosses."""
+        return via_of(self.codec)
+
     def revised(self, revision: Revision) -> "Plan":
         return replace(self, revision=revision)
+
+
+def via_of(codec: str) -> str:
+    """The bottleneck whose code a codec writes: `slim` of `slim/affine4:8+range`; empty of a feature's codec."""
+    name, slash, _ = codec.partition("/")
+    return name if slash else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,11 @@
 """Manifests with chosen tensors at their cuts, and features that fit them: for codecs."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from offramp.bundle.manifest import CutSpec, Manifest, SampleSpec, TensorSpec
+from offramp.bundle.manifest import BottleneckSpec, CutSpec, Manifest, SampleSpec, TensorSpec
 from offramp.bundle.tables import LEVELS, TOTAL, CutTables, TensorTables
 from offramp.records import Array, Feature
 from tests.support.manifests import a_manifest
@@ -49,6 +50,24 @@ def tables_of(spec: TensorSpec, *, axis: int = 0, shared: bool = False) -> Tenso
     )
 
 
+def with_code(
+    manifest: Manifest, *shape: int, name: str = "slim", tables: bool = True, codecs: tuple[str, ...] = ()
+) -> Manifest:
+    """The manifest of a bundle with a bottleneck around FEATURE_CUT, whose code has this shape."""
+    tensor = a_tensor(*shape, low=0.0, high=1.0)
+    spec = BottleneckSpec(
+        name=name, cut=FEATURE_CUT, tensor=tensor, encoder_macs=50, tail_macs=3100, own_tail=False, codecs=codecs
+    )
+    known = CutTables(
+        tensors=(tables_of(tensor),), dictionaries=dict.fromkeys(("affine8:1", f"affine4:{shape[0]}"), bytes(512))
+    )
+    return replace(
+        manifest,
+        bottlenecks=(*manifest.bottlenecks, spec),
+        tables={**manifest.tables, name: known} if tables else manifest.tables,
+    )
+
+
 def a_manifest_of_samples(kind: str, dtype: str, *shape: int) -> Manifest:
     """A network whose samples, at cut 0, are these."""
     manifest = a_manifest()
@@ -58,8 +77,13 @@ def a_manifest_of_samples(kind: str, dtype: str, *shape: int) -> Manifest:
 
 def noise(manifest: Manifest, cut: int, *, seed: int = 0) -> Feature:
     """Values all over each dtype's range; floats go half a range beyond the calibrated one on either side."""
+    return noise_of(manifest.cuts[cut].tensors, seed=seed)
+
+
+def noise_of(tensors: Sequence[TensorSpec], *, seed: int = 0) -> Feature:
+    """The same for chosen tensors."""
     rng = np.random.default_rng(seed)
-    return tuple(_noise(tensor, rng) for tensor in manifest.cuts[cut].tensors)
+    return tuple(_noise(tensor, rng) for tensor in tensors)
 
 
 def photograph(*shape: int, seed: int = 0) -> Feature:

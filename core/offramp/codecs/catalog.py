@@ -1,29 +1,36 @@
 """Every codec there is, by name: `base[:parameter][+entropy]`, such as `affine4c+zstd-dict` or `jpeg:75`.
 
+Before a bottleneck's code stands its name, and the parameter says how many of its channels are sent:
+`slim/affine4:8+range`.
+
 A new base is a class that follows `offramp.codecs.packer.Packer`, in a file of its own, and a line in BASES; an entropy
 stage one that follows `offramp.codecs.stage.EntropyStage`, and a line in ENTROPY_STAGES.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from offramp.bundle.manifest import Manifest
+from offramp.bundle.manifest import BottleneckSpec, Manifest
 from offramp.bundle.tables import NO_TABLES
 from offramp.codecs.affine import GRAINS, Affine, Grain
 from offramp.codecs.codec import Codec
 from offramp.codecs.delta import Delta
 from offramp.codecs.image import LOSSLESS, Jpeg, Png, Webp
 from offramp.codecs.layout import Float16, Float32, Raw
+from offramp.codecs.leading import Leading, first_channels
 from offramp.codecs.lz4 import Lz4
 from offramp.codecs.nothing import Nothing
-from offramp.codecs.packer import Crossing, Packer
+from offramp.codecs.packer import CODE, Crossing, Packer
+from offramp.codecs.prefix_range import range_stage
 from offramp.codecs.range_coder import RangeCoder
 from offramp.codecs.sparse import Sparse
 from offramp.codecs.stacked import Stacked
 from offramp.codecs.stage import EntropyStage, Packed
 from offramp.codecs.zstd import Zstd, ZstdDictionary
 from offramp.errors import PlanError, UnknownNameError
+from offramp.plan import via_of
 from offramp.registry import Catalogue, unknown
 
 MAX_NAME = 64
@@ -44,6 +51,8 @@ class Base:
     """Whether an entropy stage may follow; not where it is compressed already."""
     listed: bool = True
     """Whether `codec_names` has it: what is measured and tried when nobody names a codec."""
+    code: bool = False
+    """Whether it writes the code of a bottleneck, all of whose channels have one range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,7 @@ def _affine(grain: Grain) -> Base:
         lambda crossing, _parameter: Affine(crossing, grain),
         lambda crossing: Affine.refusal(crossing, grain),
         listed=grain == Grain(8),
+        code=not grain.per_channel,
     )
 
 
@@ -77,8 +87,8 @@ BASES: Catalogue[Base] = Catalogue(
     [
         *[(grain.name, _affine(grain)) for grain in GRAINS],  # affine8, affine8c, …, affine2c
         *[(f"{grain.name}z", _sparse(grain)) for grain in GRAINS],
-        ("float16", Base(Float16, Float16.refusal)),
-        ("float32", Base(Float32, Float32.refusal)),
+        ("float16", Base(Float16, Float16.refusal, code=True)),
+        ("float32", Base(Float32, Float32.refusal, code=True)),
         ("jpeg", Base(Jpeg, Jpeg.refusal, ("90", "75", "50"), entropy=False)),
         ("webp", Base(Webp, Webp.refusal, ("80", "50", LOSSLESS), entropy=False)),
         ("png", Base(Png, Png.refusal, entropy=False)),
@@ -94,11 +104,22 @@ ENTROPY_STAGES: Catalogue[Stage] = Catalogue(
         ("zstd", Stage(Zstd, Zstd.refusal, listed=True)),
         ("zstd-dict", Stage(ZstdDictionary, ZstdDictionary.refusal)),
         ("lz4", Stage(Lz4, Lz4.refusal)),
-        ("range", Stage(RangeCoder, RangeCoder.refusal)),
+        ("range", Stage(range_stage, RangeCoder.refusal)),
     ],
 )
 
-_NAME = re.compile(r"(?P<base>[a-z0-9]+)(:(?P<parameter>[a-z0-9]+))?(\+(?P<entropy>[a-z0-9]+(-[a-z0-9]+)*))?")
+_NAME = re.compile(
+    r"((?P<via>[a-z0-9-]+)/)?(?P<base>[a-z0-9]+)(:(?P<parameter>[a-z0-9]+))?(\+(?P<entropy>[a-z0-9]+(-[a-z0-9]+)*))?"
+)
+_CHANNELS = re.compile(r"[1-9]\d{0,4}")
+
+
+class _Opened(NamedTuple):
+    """The two halves of a codec, and what they are for."""
+
+    packer: Packer
+    entropy: EntropyStage | None
+    crossing: Crossing
 
 
 def open_codec(name: str, manifest: Manifest, cut: int) -> Codec:
@@ -108,8 +129,12 @@ def open_codec(name: str, manifest: Manifest, cut: int) -> Codec:
         UnknownNameError: No such codec, or not at this cut; the message lists those that there are.
         PlanError: The bundle keeps no such cut.
     """
-    packer, entropy = _open(name, manifest, cut)
-    return Stacked(name, packer, entropy)
+    opened = _open(name, manifest, cut)
+    codec = Stacked(name, opened.packer, opened.entropy)
+    if opened.crossing.kind != CODE:
+        return codec
+    (whole,) = manifest.crossing(cut, via_of(name))
+    return Leading(whole, opened.crossing.tensors[0].shape[0], codec, opened.packer, opened.entropy)
 
 
 def open_stage(name: str, manifest: Manifest, cut: int) -> EntropyStage | None:
@@ -119,28 +144,34 @@ def open_stage(name: str, manifest: Manifest, cut: int) -> EntropyStage | None:
         UnknownNameError: As `open_codec` does.
         PlanError: The bundle keeps no such cut.
     """
-    return _open(name, manifest, cut)[1]
+    return _open(name, manifest, cut).entropy
 
 
-def _open(name: str, manifest: Manifest, cut: int) -> tuple[Packer, EntropyStage | None]:
+def _open(name: str, manifest: Manifest, cut: int) -> _Opened:
     crossing = _crossing(manifest, cut)
     match = _NAME.fullmatch(name[: MAX_NAME + 1])
     if match is None or len(name) > MAX_NAME or match["base"] not in BASES:
         raise UnknownNameError(f"at cut {cut} {unknown('codec', name[:MAX_NAME], codec_names(manifest, cut))}")
     base, parameter, entropy = BASES[match["base"]], match["parameter"] or "", match["entropy"]
-    reason = base.refusal(crossing)
+    reason = ""
+    if match["via"]:
+        crossing, reason = _code(manifest, cut, match["via"], base, parameter)
+        parameter = ""
+    reason = reason or base.refusal(crossing)
     if not reason and parameter and not base.parameters:
         reason = f"{match['base']} takes no parameter"
+        if base.code and manifest.bottlenecks:
+            reason += " but on the code of a bottleneck, whose name stands before it"
     if not reason and entropy and not base.entropy:
         reason = f"{match['base']} takes no entropy stage"
     if not reason:
         packer = base.open(crossing, parameter)
         if not entropy:
-            return packer, None
+            return _Opened(packer, None, crossing)
         stage = ENTROPY_STAGES[entropy]
         reason = stage.refusal(match["base"], crossing)
         if not reason:
-            return packer, stage.open(Packed(base=match["base"], packer=packer, crossing=crossing))
+            return _Opened(packer, stage.open(Packed(base=match["base"], packer=packer, crossing=crossing)), crossing)
     raise UnknownNameError(
         f"codec {name} cannot be used at cut {cut} ({manifest.cuts[cut].name}): {reason}; "
         f"known: {', '.join(codec_names(manifest, cut)) or 'none'}"
@@ -149,6 +180,8 @@ def _open(name: str, manifest: Manifest, cut: int) -> tuple[Packer, EntropyStage
 
 def codec_names(manifest: Manifest, cut: int) -> list[str]:
     """Names that open at this cut, such as are tried when nobody asks for another; of those with a parameter, a few.
+
+    Of bottlenecks, what their makers found worth trying.
 
     Raises:
         PlanError: The bundle keeps no such cut.
@@ -175,7 +208,41 @@ def _names(manifest: Manifest, cut: int, *, every: bool) -> list[str]:
         if base.entropy:
             stages = [stage for stage, entry in ENTROPY_STAGES.items() if entry.listed or every]
             names += [f"{name}+{stage}" for stage in stages if not ENTROPY_STAGES[stage].refusal(name, crossing)]
+    for spec in manifest.bottlenecks:
+        if spec.cut == cut:
+            names += [f"{spec.name}/{codec}" for codec in (_every_code(manifest, spec) if every else spec.codecs)]
     return names
+
+
+def _every_code(manifest: Manifest, spec: BottleneckSpec) -> Iterator[str]:
+    """All ways to write a code; of the numbers of channels one, half and all."""
+    for channels in sorted({1, (spec.channels + 1) // 2, spec.channels}):
+        for name, base in BASES.items():
+            crossing, reason = _code(manifest, spec.cut, spec.name, base, str(channels))
+            if reason or base.refusal(crossing):
+                continue
+            written = f"{name}:{channels}"
+            yield written
+            yield from (
+                f"{written}+{stage}" for stage, entry in ENTROPY_STAGES.items() if not entry.refusal(name, crossing)
+            )
+
+
+def _code(manifest: Manifest, cut: int, via: str, base: Base, parameter: str) -> tuple[Crossing, str]:
+    """The first channels of a code, and why they cannot be written so; empty where they can."""
+    plain = _crossing(manifest, cut)
+    try:
+        (tensor,) = manifest.crossing(cut, via)
+    except PlanError as error:
+        return plain, str(error)
+    channels = tensor.shape[0]
+    if not base.code:
+        return plain, "the code of a bottleneck is written by affine8, affine4 and the like, float16 or float32"
+    if parameter:
+        if not _CHANNELS.fullmatch(parameter) or int(parameter) > channels:
+            return plain, f"{via} has {channels} channels; write :1 to :{channels} of them, or none for all"
+        channels = int(parameter)
+    return first_channels(cut, tensor, channels, manifest.tables.get(via, NO_TABLES)), ""
 
 
 def _crossing(manifest: Manifest, cut: int) -> Crossing:

@@ -13,6 +13,8 @@ from offramp.bundle.tables import NO_TABLES, CutTables
 from offramp.records import Array, Feature
 from offramp.units import Bytes
 
+CODE = "code"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossing:
@@ -20,7 +22,8 @@ class Crossing:
 
     cut: int
     kind: str
-    """The sample's kind (image, audio, …) at cut 0; `end` at the last cut; `feature` in between."""
+    """The sample's kind (image, audio, …) at cut 0; `end` at the last cut; `feature` in between, or CODE where the code
+    of a bottleneck crosses."""
     tensors: tuple[TensorSpec, ...]
     tables: CutTables = NO_TABLES
     """What the bundle knows of the tensors beside their ranges."""

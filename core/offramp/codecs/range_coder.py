@@ -25,8 +25,8 @@ from offramp.units import Bytes
 
 CHECK = 2
 """Bytes of the check value: one wrong payload in 65,536 is not noticed."""
-_WORD = np.dtype("<u4")
-_WORST = 24
+WORD = np.dtype("<u4")
+WORST = 24
 """Bits that a level takes which never occurred in calibration: the coder's smallest share is 2^-24."""
 
 
@@ -40,14 +40,14 @@ class RangeCoder:
             raise MissingExtraError("constriction", "codecs", "a codec that ends in +range") from error
         assert isinstance(packed.packer, Affine)  # refused otherwise
         self._queue = constriction.stream.queue
-        self._count, self._bits = packed.packer.count, packed.packer.grain.bits
+        self.count, self.bits = packed.packer.count, packed.packer.grain.bits
         self._sections: list[_Section] = []
         start = 0
         for spec, tables in zip(packed.crossing.tensors, packed.crossing.tables.tensors, strict=True):
             own = packed.packer.grain.per_channel
-            self._sections.append(_Section(start, spec.shape, tables, own=own, bits=self._bits))
+            self._sections.append(_Section(start, spec.shape, tables, own=own, bits=self.bits))
             start += spec.elements
-        self.max_payload = Bytes(CHECK + 4 * (-(-self._count * _WORST // 32) + 2))
+        self.max_payload = Bytes(CHECK + 4 * (-(-self.count * WORST // 32) + 2))
 
     @staticmethod
     def refusal(base: str, crossing: Crossing) -> str:
@@ -58,29 +58,40 @@ class RangeCoder:
         return ""
 
     def compress(self, packed: bytes | memoryview) -> bytes:
-        levels_n = unpack_bits(packed, self._count, self._bits)
-        encoder = self._queue.RangeEncoder()
-        for section in self._sections:
-            for levels_k, model in zip(section.channels(levels_n), section.models, strict=True):
-                encoder.encode(levels_k, model)
-        words = bytes(encoder.get_compressed().astype(_WORD).data)
+        words = bytes(self.encoded(unpack_bits(packed, self.count, self.bits)).get_compressed().astype(WORD).data)
         return _check(words) + words
 
     def decompress(self, payload: bytes) -> bytes:
         words = payload[CHECK:]
         if len(payload) < CHECK or len(words) % 4 or payload[:CHECK] != _check(words):
             raise PayloadError(f"{len(payload)} bytes are not range-coded words with their check value before them")
-        decoder = self._queue.RangeDecoder(np.frombuffer(words, _WORD).astype(np.uint32))
-        packer = BitPacker(self._count, self._bits)
+        packer, decoder = self.levels_of(np.frombuffer(words, WORD).astype(np.uint32))
+        if not decoder.maybe_exhausted():
+            raise PayloadError(f"{len(payload)} bytes go on behind the last of {self.count} levels")
+        return packer.pack().tobytes()
+
+    def encoded(self, levels_n: Levels) -> Any:
+        """constriction's encoder, when it has taken all levels."""
+        encoder = self._queue.RangeEncoder()
+        for section in self._sections:
+            for levels_k, model in zip(section.channels(levels_n), section.models, strict=True):
+                encoder.encode(levels_k, model)
+        return encoder
+
+    def levels_of(self, words: NDArray[np.uint32]) -> tuple[BitPacker, Any]:
+        """The levels that words stand for, and constriction's decoder, when it has given all of them.
+
+        Raises:
+            PayloadError: They stand for none.
+        """
+        decoder, packer = self._queue.RangeDecoder(words), BitPacker(self.count, self.bits)
         try:
             for section in self._sections:
                 found = [decoder.decode(model, section.length) for model in section.models]
                 section.put(found, packer.levels_n)
         except AssertionError as error:  # so constriction says that no levels lead to these words
-            raise PayloadError(f"{len(payload)} bytes stand for no levels: {error}") from error
-        if not decoder.maybe_exhausted():
-            raise PayloadError(f"{len(payload)} bytes go on behind the last of {self._count} levels")
-        return packer.pack().tobytes()
+            raise PayloadError(f"{words.nbytes} bytes stand for no levels: {error}") from error
+        return packer, decoder
 
 
 class _Section:

@@ -14,7 +14,8 @@ _ROLE = "device"
 _TEXT = """
 sources:
   pictures/             every picture below a folder; class folders tell the truth
-  frames.npy, x.npz     arrays [N, …]; a .npz holds x (and y), or x_test (and y_test)
+  frames.npy, x.npz     arrays [N, …]; a .npz holds x (and y), or x_test (and y_test), and where it holds arrival, in
+                        seconds since the start, each sample arrives then
   -                     paths of pictures on standard input, one a line
   camera-digits[:SEED]  digits held before a camera, frame after frame
   camera:0              a V4L2 camera (pip install "offramp[camera]")

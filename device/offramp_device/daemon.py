@@ -155,7 +155,14 @@ class Daemon:
                 self._control = opened.enter_context(control)
             if source is not None:
                 feeder = Feeder(
-                    source, worker, intake, clock, stream=settings.stream, rate=settings.rate, limit=settings.limit
+                    source,
+                    worker,
+                    intake,
+                    clock,
+                    stream=settings.stream,
+                    rate=settings.rate,
+                    limit=settings.limit,
+                    cue=_await_cue if settings.cue else None,
                 )
                 # A daemon: a source that blocks (a terminal, a camera) must not keep the process from ending.
                 feeding = threading.Thread(target=feeder.run, name="offramp-source", daemon=True)
@@ -329,6 +336,16 @@ def _print(event: Mapping[str, Any], out: IO[str]) -> None:
         print(json.dumps(event), file=out, flush=True)
     except OSError as error:
         raise _unwritten(error) from error
+
+
+def _await_cue() -> Seconds:
+    line = sys.stdin.readline()
+    try:
+        return Seconds(float(line))
+    except ValueError:
+        raise InputError(
+            f"{line.strip()[:40]!r} on standard input is no moment to begin at; write seconds of the monotonic clock"
+        ) from None
 
 
 def _unwritten(error: OSError) -> Exception:

@@ -1,9 +1,11 @@
 """From a source into the intake, at the source's pace, at a stated rate, or as fast as the device can.
 
 # a stated rate: sample i arrives at start + i / rate, whoever is busy then; its latency counts from there
+# stated times: the same with the times that the source holds
 """
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 
@@ -34,7 +36,9 @@ class Feeder:
         stream: str,
         rate: float | None = None,
         limit: int | None = None,
+        cue: Callable[[], Seconds] | None = None,
     ) -> None:
+        """`cue` waits until somebody says when the first sample is due; without one it is due once it is drawn."""
         self.fed = 0
         self.failure: Exception | None = None
         """What ended the source before its time."""
@@ -45,6 +49,7 @@ class Feeder:
         self._stream = stream
         self._rate = rate
         self._limit = limit
+        self._cue = clock.now if cue is None else cue
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -52,7 +57,7 @@ class Feeder:
         try:
             start = None
             for drawn in self._source.draw():
-                start = self._clock.now() if start is None else start
+                start = self._cue() if start is None else start
                 if not self._feed(drawn, self.fed, start):
                     return
                 self.fed += 1
@@ -67,18 +72,23 @@ class Feeder:
         self._stopped.set()
 
     def _feed(self, drawn: Drawn, index: int, start: Seconds) -> bool:
-        due = self._clock.now() if self._rate is None else Seconds(start + index / self._rate)
+        due = self._due(drawn, index, start)
         while (left := due - self._clock.now()) > 0 and not self._stopped.is_set():
             self._clock.sleep(Seconds(min(left, NAP)))
         if self._stopped.is_set():
             return False
         if drawn.data is None:
             self._worker.refuse(self._sample(drawn, index, due), drawn.error)
-        elif self._rate is not None or self._source.live:
+        elif self._rate is not None or drawn.at is not None or self._source.live:
             self._worker.arrive(self._sample(drawn, index, due))
         else:
             return self._intake.put(lambda: self._sample(drawn, index, self._clock.now()))
         return True
+
+    def _due(self, drawn: Drawn, index: int, start: Seconds) -> Seconds:
+        if self._rate is not None:
+            return Seconds(start + index / self._rate)
+        return self._clock.now() if drawn.at is None else Seconds(start + drawn.at)
 
     def _sample(self, drawn: Drawn, index: int, arrival: Seconds) -> Sample:
         return Sample(

@@ -54,6 +54,7 @@ class DeviceSettings:
         None, "samples that arrive per second; default: as fast as it can", metavar="PER_SECOND"
     )
     limit: int | None = setting(None, "stop after so many samples", metavar="N")
+    cue: bool = setting(False, "begin when a line of standard input says: seconds of this machine's monotonic clock")
     deadline: Seconds = setting(
         Seconds(1.0), "an answer that comes later than this after the arrival is none", metavar="TIME"
     )
@@ -77,6 +78,8 @@ class DeviceSettings:
     def __post_init__(self) -> None:
         if self.listens and (self.rate is not None or self.limit is not None):
             raise SettingsError("local programs decide when samples come, and how many; leave --rate and --limit out")
+        if self.cue and (self.source in (None, "-") or self.listens):
+            raise SettingsError("--cue begins a source of its own, and not with paths on standard input; give --source")
         for name in ("limit", "queue", "in_flight", "unanswered"):
             value = getattr(self, name)
             if value is not None and value < 1:

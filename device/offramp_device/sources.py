@@ -1,7 +1,7 @@
 """Where samples come from, decoded and fitted to the shape and dtype that cut 0 of the bundle declares.
 
 pictures/            every picture below a folder, in order of its path; class folders tell the truth
-frames.npy  x.npz    arrays [N, …]; .npz with x (and y), or x_test (and y_test)
+frames.npy  x.npz    arrays [N, …]; .npz with x (and y), or x_test (and y_test), and maybe when they arrive: arrival
 -                    paths on standard input, one a line
 camera-digits[:N]    digits held before a camera, frame after frame (N: another seed)
 camera:0             a V4L2 camera, through OpenCV
@@ -23,6 +23,7 @@ from offramp.data.images import SUFFIXES, fit_image, read_image
 from offramp.errors import DataError, InputError, MissingExtraError, OfframpError
 from offramp.records import Array, SampleSpec
 from offramp.registry import Catalogue, unknown
+from offramp.units import Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Drawn:
     error: str = ""
     truth: int | None = None
     name: str = ""
+    at: Seconds | None = None
+    """Since the start, when it arrives; None where the source does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +129,21 @@ def _open_npz(place: str, manifest: Manifest) -> Source:
             if name is None:
                 raise DataError(f"{place} holds {', '.join(arrays) or 'nothing'}; save the samples as x (and y)")
             truth = name.replace("x", "y", 1)
-            samples, truth_N = arrays[name], arrays.get(truth)
+            samples, truth_N, arrival_N = arrays[name], arrays.get(truth), arrays.get("arrival")
     except DataError:
         raise
     except Exception as error:  # a damaged archive raises what zipfile, zlib or numpy happen to raise
         raise DataError(f"{place} cannot be read as .npz: {error}") from error
     if truth_N is not None and truth_N.shape != (len(samples),):
         raise DataError(f"{place}: {truth} has shape {truth_N.shape}, {name} holds {len(samples)} samples")
-    return _array_source(place, samples, truth_N, manifest)
+    if arrival_N is not None and (
+        arrival_N.shape != (len(samples),) or np.any(arrival_N[:1] < 0) or not np.all(np.diff(arrival_N) >= 0)
+    ):
+        raise DataError(
+            f"{place}: arrival has shape {arrival_N.shape}; give each of the {len(samples)} samples its seconds since "
+            "the start, never falling"
+        )
+    return _array_source(place, samples, truth_N, manifest, arrival_N)
 
 
 def _open_data(kind: str) -> Opener:
@@ -192,7 +202,7 @@ def _open_camera(place: str, manifest: Manifest) -> Source:
     return Source(f"camera:{place}", draw, live=True)
 
 
-def _array_source(name: str, samples: Any, truth_N: Any, manifest: Manifest) -> Source:
+def _array_source(name: str, samples: Any, truth_N: Any, manifest: Manifest, arrival_N: Any = None) -> Source:
     if samples.ndim == 0 or not len(samples):
         raise DataError(f"{name} holds no samples; give an array [N, {', '.join(map(str, manifest.sample.shape))}]")
     if manifest.sample.kind == "image" and samples.ndim == 3:
@@ -202,7 +212,9 @@ def _array_source(name: str, samples: Any, truth_N: Any, manifest: Manifest) -> 
     def draw() -> Iterator[Drawn]:
         for index in range(len(samples)):
             truth = None if truth_N is None else int(truth_N[index])
-            yield Drawn(fit_sample(np.asarray(samples[index]), manifest.sample), truth=truth, name=f"{name}[{index}]")
+            at = None if arrival_N is None else Seconds(float(arrival_N[index]))
+            data = fit_sample(np.asarray(samples[index]), manifest.sample)
+            yield Drawn(data, truth=truth, name=f"{name}[{index}]", at=at)
 
     return Source(name, draw)
 

@@ -23,7 +23,7 @@ BAD = Drawn(None, error="it cannot be read", name="bad.png")
 class Feeding:
     """A feeder, and the intake that it fills."""
 
-    def __init__(self, items: list[Drawn], *, capacity: int = 8, live: bool = False, **named: float) -> None:
+    def __init__(self, items: list[Drawn], *, capacity: int = 8, live: bool = False, **named: object) -> None:
         self.clock = ManualClock(Seconds(10.0))
         self.results: list[Result] = []
         self.intake = Intake(capacity, 4)
@@ -119,3 +119,15 @@ def test_a_stopped_feeder_feeds_no_more() -> None:
     feeding.feeder.stop()
     feeding.feeder.run()
     assert feeding.feeder.fed == 0
+
+
+def test_samples_that_say_when_they_arrive_arrive_then() -> None:
+    feeding = Feeding([Drawn(GOOD.data, at=Seconds(at)) for at in (0.5, 0.75, 0.75)])
+    feeding.feeder.run()
+    assert feeding.arrivals() == pytest.approx([10.5, 10.75, 10.75])
+
+
+def test_the_first_sample_is_due_at_the_cue() -> None:
+    feeding = Feeding([GOOD] * 2, rate=10.0, cue=lambda: Seconds(12.0))
+    feeding.feeder.run()
+    assert feeding.arrivals() == pytest.approx([12.0, 12.1])

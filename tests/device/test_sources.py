@@ -58,6 +58,18 @@ def test_arrays_may_carry_their_truth(tmp_path: Path, manifest: Manifest) -> Non
     assert [item.truth for item in drawn(str(tmp_path / "x.npz"), manifest)] == [4, 2, 0]
 
 
+def test_an_npz_may_say_when_its_samples_arrive(tmp_path: Path, manifest: Manifest) -> None:
+    np.savez(tmp_path / "x.npz", x=np.zeros((3, 16, 16, 3), np.uint8), arrival=[0.0, 0.5, 0.5])
+    assert [item.at for item in drawn(str(tmp_path / "x.npz"), manifest)] == [0.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("arrival", [[0.0, 0.5], [0.5, 0.0, 1.0], [-1.0, 0.0, 1.0], [0.0, np.nan, 1.0]])
+def test_arrivals_that_cannot_be_are_refused(tmp_path: Path, manifest: Manifest, arrival: list[float]) -> None:
+    np.savez(tmp_path / "x.npz", x=np.zeros((3, 16, 16, 3), np.uint8), arrival=arrival)
+    with pytest.raises(DataError, match="seconds since the start"):
+        open_source(str(tmp_path / "x.npz"), manifest)
+
+
 def test_the_test_part_of_a_file_goes_first(tmp_path: Path, manifest: Manifest) -> None:
     one, two = np.zeros((1, 16, 16, 3), np.uint8), np.ones((2, 16, 16, 3), np.uint8)
     np.savez(tmp_path / "x.npz", x=one, y=[0], x_test=two, y_test=[1, 1])

@@ -29,10 +29,10 @@ from offramp.units import Seconds
 from offramp_evaluation.assets import DEMO_BUNDLE
 from offramp_evaluation.demo.contenders import Contender
 from offramp_evaluation.demo.progress import Run
-from offramp_evaluation.demo.road import Board, Road
 from offramp_evaluation.demo.run import run_one
 from offramp_evaluation.demo.screen import SilentScreen
 from offramp_evaluation.demo.script import Phase, Script
+from offramp_evaluation.road.road import Board, Road
 from offramp_evaluation.shaper.link import parse_link
 
 LINKS = ("0.5mbit,30ms", "2mbit,20ms", "5mbit,20ms", "20mbit,10ms", "50mbit,10ms")
@@ -64,10 +64,10 @@ def main() -> int:
     found = []
     with tempfile.TemporaryDirectory() as folder:
         frames = arguments.frames or scenes(Path(folder) / "frames.npz")
-        board = a_board(bundle, str(frames), arguments.slowdown, Path(folder))
+        board = a_board(bundle, arguments.slowdown, Path(folder))
         for plan in plans(bundle):
             for link in links:
-                found.append(one(board, plan, link))
+                found.append(one(board, str(frames), plan, link))
                 print(f"  {link:14} {found[-1].error:6.1%} off  {plan}", file=sys.stderr)
     errors = [item.error for item in found]
     details = {f"{item.link}: {item.plan}": {"predicted": item.predicted, "measured": item.measured} for item in found}
@@ -86,13 +86,12 @@ def scenes(path: Path) -> Path:
     return path
 
 
-def a_board(bundle: Bundle, source: str, slowdown: float, folder: Path) -> Board:
+def a_board(bundle: Bundle, slowdown: float, folder: Path) -> Board:
     own, edge = folder / "board.json", folder / "edge.json"
     write_profile(profile_here(bundle, slowdown=slowdown), own)
     write_profile(profile_here(bundle), edge)
     return Board(
         bundle=bundle.path,
-        source=source,
         slowdown=slowdown,
         threads=1,
         profile=own,
@@ -115,14 +114,14 @@ def _worth(item: Candidate) -> float:
     return item.accuracy - 1e-5 * item.payload_mean
 
 
-def one(board: Board, plan: str, link: str) -> Told:
+def one(board: Board, frames: str, plan: str, link: str) -> Told:
     """One plan over one link."""
     phase = Phase(name=link, link=parse_link(link))
     script = Script(seconds=Seconds(LEARNING + JUDGED), rate=RATE, phases=(phase,))
     clock = SystemClock()
     with Road(replace(board, strategy=f"fixed:{plan}"), phase.link, clock) as road:
         run = Run(contender=Contender(name="prediction", about=""), script=script)
-        outcomes = run_one(road, run, SilentScreen(), clock)
+        outcomes = run_one(road, run, frames, SilentScreen(), clock)
         assert road.orchestrator is not None
         said = []
         with contextlib.suppress(OfframpError):

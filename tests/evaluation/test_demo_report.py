@@ -9,12 +9,12 @@ from offramp.plan import Plan
 from offramp.records import Answered
 from offramp.units import Seconds
 from offramp_evaluation.demo.contenders import Contender
-from offramp_evaluation.demo.news import NewPlan
 from offramp_evaluation.demo.oracle import Foreseen
 from offramp_evaluation.demo.progress import Run
 from offramp_evaluation.demo.report import Standing, final_report, record, standing
 from offramp_evaluation.demo.script import Script
 from offramp_evaluation.demo.tally import summarise
+from offramp_evaluation.road.news import NewPlan
 from tests.support.outcomes import an_outcome
 
 SCRIPT = Script(seconds=Seconds(2.0), rate=20.0)
@@ -29,10 +29,9 @@ def a_standing(name: str, *, latency: float = 0.05, rejects: bool = False, plann
         answer: dict[str, Any] = {"answered": Answered.REJECTED, "label": None, "exit": None} if lost else {}
         run.add(an_outcome(index=frame, latency=Seconds(latency + 0.001 * (frame % 4)), **answer))
     if planned:
-        run.entered = {number: Seconds(2.0 * number + 0.01) for number in range(5)}
         for phase in range(5):
             plan = str(Plan(split=phase, codec="none"))
-            run.planned(NewPlan(plan=plan, predicted=Seconds(0.02)), Seconds(2.0 * phase + 0.41))
+            run.planned(NewPlan(plan=plan, revision="1.1", predicted=Seconds(0.02)), Seconds(2.0 * phase + 0.4))
     return standing(run)
 
 

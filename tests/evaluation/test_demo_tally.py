@@ -6,40 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offramp.errors import WireError
 from offramp.records import Answered
 from offramp.units import Seconds
-from offramp_evaluation.demo.tally import by_phase, read_outcome, summarise
+from offramp_evaluation.demo.tally import by_phase, summarise
 from tests.support.outcomes import an_outcome
 
 REJECTED = {"answered": Answered.REJECTED, "label": None, "exit": None, "payload_bytes": 0, "wire_bytes": 0}
-
-LINE = {
-    "stream": "camera",
-    "index": 7,
-    "answered": "device",
-    "label": 3,
-    "truth": 4,
-    "confidence": 0.5,
-    "exit": 2,
-    "latency": 0.02,
-    "timings": {"wait": 0.001, "head": 0.019},
-    "payload_bytes": 0,
-    "wire_bytes": 0,
-    "reason": "",
-}
-
-
-def test_a_result_line_is_read_as_the_device_wrote_it() -> None:
-    outcome = read_outcome(LINE)
-    assert (outcome.index, outcome.place, outcome.right) == (7, "@2", False)
-    assert (outcome.latency, outcome.wait) == (0.02, 0.001)
-
-
-@pytest.mark.parametrize("broken", [{"answered": "maybe"}, {"latency": None}])
-def test_a_line_that_is_no_result_is_refused(broken: dict[str, object]) -> None:
-    with pytest.raises(WireError, match="not a result line"):
-        read_outcome(LINE | broken)
 
 
 def test_accuracy_counts_every_frame_also_the_rejected() -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from offramp.units import Seconds
 from offramp_evaluation.demo.contenders import Contender
-from offramp_evaluation.demo.news import Believed, NewPlan
 from offramp_evaluation.demo.script import Script
 from offramp_evaluation.demo.tally import Outcome
+from offramp_evaluation.road.news import Believed, NewPlan
 
 LAST = 6
 """Answers that are shown one by one."""
@@ -28,8 +28,6 @@ class Run:
     contender: Contender
     script: Script
     phase: int = 0
-    entered: dict[int, Seconds] = field(default_factory=lambda: {0: Seconds(0.0)})
-    """When the link of each phase came into force, since the first frame was due."""
     outcomes: list[Outcome] = field(default_factory=list)
     by_phase: dict[int, list[Outcome]] = field(default_factory=dict)
     last: deque[Outcome] = field(default_factory=lambda: deque(maxlen=LAST))
@@ -42,8 +40,8 @@ class Run:
         self.by_phase.setdefault(self.script.phase_of(outcome.index), []).append(outcome)
         self.last.append(outcome)
 
-    def planned(self, news: NewPlan, elapsed: Seconds | None) -> None:
-        self.changes.append(Change(at=elapsed or Seconds(0.0), plan=news.plan, predicted=news.predicted))
+    def planned(self, news: NewPlan, elapsed: Seconds) -> None:
+        self.changes.append(Change(at=Seconds(max(elapsed, 0.0)), plan=news.plan, predicted=news.predicted))
 
     @property
     def plan(self) -> str:
@@ -58,5 +56,4 @@ class Run:
 
     def changes_in(self, phase: int) -> list[Change]:
         """Those that came into force while the link of a phase was in force."""
-        begin, end = self.entered.get(phase), self.entered.get(phase + 1, Seconds(float("inf")))
-        return [] if begin is None else [one for one in self.changes if begin <= one.at < end]
+        return [one for one in self.changes if self.script.phase_at(one.at) == phase]

@@ -50,7 +50,7 @@ def standing(run: Run) -> Standing:
         overall=summarise(run.outcomes),
         plans=plans,
         followed=tuple(
-            float(there[0].at - run.entered[number]) if there else None
+            float(there[0].at - number * script.seconds) if there else None
             for number, there in zip(numbers, plans, strict=True)
         ),
     )

@@ -1,10 +1,11 @@
 """What the link does while a run lasts, and which frame belongs to which phase."""
 
+import math
 from dataclasses import dataclass
 
 from offramp.errors import SettingsError
 from offramp.units import Seconds
-from offramp_evaluation.shaper.link import Link, parse_link
+from offramp_evaluation.shaper.link import Link, Schedule, parse_link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,12 @@ class Script:
     @property
     def frames(self) -> int:
         return int(self.duration * self.rate)
+
+    @property
+    def schedule(self) -> Schedule:
+        """What the link does from the moment at which the first frame is due."""
+        *before, last = (phase.link for phase in self.phases)
+        return Schedule(steps=(*((self.seconds, link) for link in before), (Seconds(math.inf), last)))
 
     def phase_at(self, elapsed: Seconds) -> int:
         """Index of the phase in force `elapsed` seconds after the first frame was due."""

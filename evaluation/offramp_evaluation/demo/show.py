@@ -29,10 +29,10 @@ from offramp.units import Seconds
 from offramp_evaluation.demo.contenders import Chooser
 from offramp_evaluation.demo.oracle import foresee
 from offramp_evaluation.demo.report import final_report, record
-from offramp_evaluation.demo.road import Board, Road
 from offramp_evaluation.demo.run import run_all
 from offramp_evaluation.demo.screen import LiveScreen, PlainScreen, Screen
 from offramp_evaluation.demo.script import Script
+from offramp_evaluation.road.road import Board, Road
 
 SHIPPED = "assets/demo"
 WIDTH = 100
@@ -43,6 +43,7 @@ FRAMES = 8
 BUSY = 0.5
 """Share of the time between two frames that the whole network takes on the emulated board: it keeps up, with room for
 shadow samples."""
+STRATEGY = "steady:search"
 THREADS = 1
 """Of a model call, at both ends: two roles share what may be two cores."""
 
@@ -74,8 +75,8 @@ def show(args: argparse.Namespace) -> None:
             objective=Objective(drop=args.drop),
         )
         contenders = Chooser(candidates, grounds.model, script, grounds.objective).contenders()
-        with Road(_board(args, grounds, bundle, Path(folder)), script.phases[0].link, clock) as road:
-            standings = run_all(road, contenders, script, screen, clock)
+        with Road(_board(grounds, bundle, Path(folder)), script.phases[0].link, clock) as road:
+            standings = run_all(road, contenders, script, f"camera-digits:{args.seed}", screen, clock)
         screen.say("replaying what could have been …")
         foreseen = foresee(bundle, grounds, script, args.seed)
 
@@ -89,19 +90,19 @@ def shipped_bundle() -> Path:
     return Path(str(resources.files("offramp_evaluation") / SHIPPED))
 
 
-def _board(args: argparse.Namespace, grounds: Grounds, bundle: Bundle, folder: Path) -> Board:
+def _board(grounds: Grounds, bundle: Bundle, folder: Path) -> Board:
     """With the profiles that were just measured: nobody has to measure them again."""
     own, edge = folder / "board.json", folder / "edge.json"
     write_profile(grounds.device, own)
     write_profile(grounds.edge, edge)
     return Board(
         bundle=bundle.path,
-        source=f"camera-digits:{args.seed}",
         slowdown=grounds.device.slowdown,
         threads=THREADS,
         profile=own,
         edge_profile=edge,
         objective=str(grounds.objective),
+        strategy=STRATEGY,
     )
 
 

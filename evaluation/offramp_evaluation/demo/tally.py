@@ -3,18 +3,16 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from offramp.errors import WireError
-from offramp.records import Answered
+from offramp.records import Answered, Result
 from offramp.units import Seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the demo keeps of one result line of the device."""
+    """What the demo keeps of one result."""
 
     index: int
     answered: Answered
@@ -39,27 +37,20 @@ class Outcome:
         return f"@{self.exit}" if self.answered is Answered.DEVICE else str(self.answered)
 
 
-def read_outcome(line: Mapping[str, Any]) -> Outcome:
-    """
-    Raises:
-        WireError: The line is no result.
-    """
-    try:
-        return Outcome(
-            index=line["index"],
-            answered=Answered(line["answered"]),
-            label=line["label"],
-            truth=line["truth"],
-            confidence=math.nan if line["confidence"] is None else line["confidence"],
-            exit=line["exit"],
-            latency=Seconds(float(line["latency"])),
-            payload_bytes=line["payload_bytes"],
-            wire_bytes=line["wire_bytes"],
-            reason=line["reason"],
-            wait=Seconds(float(line["timings"]["wait"])),
-        )
-    except (KeyError, ValueError, TypeError) as error:
-        raise WireError(f"{dict(line)!r} is not a result line of a device: {error!r}") from error
+def outcome_of(result: Result) -> Outcome:
+    return Outcome(
+        index=result.index,
+        answered=result.answered,
+        label=result.label,
+        truth=result.truth,
+        confidence=result.confidence,
+        exit=result.exit,
+        latency=result.latency,
+        payload_bytes=result.payload_bytes,
+        wire_bytes=result.wire_bytes,
+        reason=result.reason,
+        wait=result.timings.wait,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

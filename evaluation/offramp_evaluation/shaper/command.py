@@ -23,7 +23,8 @@ class Shape:
         parser.add_argument(
             "--control",
             action="store_true",
-            help="read links from standard input, one a line, each in force from then on; stop where the input ends",
+            help="read links or schedules from standard input, one a line, each in force from then on (after @SECONDS: "
+            "from that moment of the monotonic clock on); stop where the input ends",
         )
 
     def run(self, args: argparse.Namespace) -> int:

@@ -82,7 +82,7 @@ class Shaper:
         # On the listening socket, since the window that a connection may have is settled by its handshake.
         _limit_buffers(server)
         self._spawn(self._accept(server))
-        self._following = self._spawn(self._follow(self._schedule))
+        self._following = self._spawn(self._follow(self._schedule, Seconds(asyncio.get_running_loop().time())))
         return Address(host=self._listen.host, port=server.getsockname()[1])
 
     async def stop(self) -> None:
@@ -110,9 +110,17 @@ class Shaper:
 
     def set(self, link: Link) -> None:
         """Another link from now on, and the end of the schedule; what is on its way feels it too."""
+        self._stop_following()
+        self._apply(link)
+
+    def follow(self, schedule: Schedule, start: Seconds) -> None:
+        """Another schedule, whose first step begins at `start` of the event loop's clock; until then all stays."""
+        self._stop_following()
+        self._following = self._spawn(self._follow(schedule, start))
+
+    def _stop_following(self) -> None:
         if self._following is not None:
             self._following.cancel()
-        self._apply(link)
 
     def _apply(self, link: Link) -> None:
         self.link = link
@@ -120,12 +128,11 @@ class Shaper:
         self._down.change(link.down, link.delay)
         self.on_change(link)
 
-    async def _follow(self, schedule: Schedule) -> None:
+    async def _follow(self, schedule: Schedule, began: Seconds) -> None:
         loop = asyncio.get_running_loop()
-        started = loop.time()
         for start, link in schedule.changes():
-            await asyncio.sleep(started + start - loop.time())
-            if start > 0:
+            await asyncio.sleep(began + start - loop.time())
+            if link != self.link:
                 self._apply(link)
 
     async def _accept(self, server: socket.socket) -> None:

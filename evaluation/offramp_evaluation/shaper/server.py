@@ -8,14 +8,16 @@ import signal
 import sys
 from dataclasses import asdict
 
-from offramp.errors import InputError
+from offramp.errors import InputError, SettingsError
+from offramp.units import Seconds
 from offramp.wire.address import Address
-from offramp_evaluation.shaper.link import Link, Schedule, parse_link
+from offramp_evaluation.shaper.link import Link, Schedule, parse_schedule
 from offramp_evaluation.shaper.proxy import Shaper
 
 STDIN = 0
-MAX_LINE = 4_096
-"""Bytes: no link is described at such a length."""
+READ = 65_536
+MAX_LINE = 8 << 20
+"""Bytes: an hour in steps of 0.1 s takes 2 MB; no schedule is longer."""
 
 
 def serve(listen: Address, to: Address, schedule: Schedule, *, control: bool) -> bool:
@@ -64,7 +66,9 @@ def _stop_on_signals(stopped: asyncio.Future[bool]) -> None:
 
 
 class _LinkLines:
-    """Lines of standard input, as links."""
+    """Lines of standard input, as links or schedules; `@SECONDS` before one is the moment of the system's clock, which
+    is the event loop's, too, at which it begins.
+    """
 
     def __init__(self, shaper: Shaper, ended: asyncio.Future[bool]) -> None:
         self._shaper, self._ended = shaper, ended
@@ -74,7 +78,7 @@ class _LinkLines:
         asyncio.get_running_loop().add_reader(STDIN, self._read)
 
     def _read(self) -> None:
-        data = os.read(STDIN, MAX_LINE)
+        data = os.read(STDIN, READ)
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in filter(None, map(bytes.strip, lines if data else [self._rest])):
             self._take(line.decode(errors="replace"))
@@ -85,6 +89,25 @@ class _LinkLines:
 
     def _take(self, line: str) -> None:
         try:
-            self._shaper.set(parse_link(line))
+            start, schedule = _parse_order(line)
+            if len(schedule.steps) == 1 and start is None:
+                self._shaper.set(schedule.steps[0][1])
+            else:
+                now = Seconds(asyncio.get_running_loop().time())
+                self._shaper.follow(schedule, now if start is None else start)
         except InputError as error:
             print(f"offramp shape: {error}; the link stays as it is", file=sys.stderr, flush=True)
+
+
+def _parse_order(line: str) -> tuple[Seconds | None, Schedule]:
+    """(when it begins, None: now; what)."""
+    if not line.startswith("@"):
+        return None, parse_schedule(line)
+    moment, _, written = line[1:].partition(" ")
+    try:
+        start = Seconds(float(moment))
+    except ValueError:
+        raise SettingsError(
+            f"@{moment[:40]} is no moment; write seconds of the monotonic clock, such as @12.5"
+        ) from None
+    return start, parse_schedule(written)

@@ -12,6 +12,7 @@ class NewPlan:
     """From now on this plan is in force."""
 
     plan: str
+    revision: str
     predicted: Seconds | None
     """Mean latency that whoever chose it expects."""
 
@@ -34,7 +35,7 @@ def read_news(line: Mapping[str, Any]) -> News | None:
     """None of a line that is neither."""
     match line.get("event"):
         case "plan":
-            return NewPlan(plan=line["plan"], predicted=_seconds(line.get("predicted")))
+            return NewPlan(plan=line["plan"], revision=line["revision"], predicted=_seconds(line.get("predicted")))
         case "telemetry":
             bandwidth = line.get("bandwidth")
             return Believed(

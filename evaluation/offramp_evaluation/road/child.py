@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from offramp.clock import Clock
@@ -32,7 +32,7 @@ class Child:
         self._clock = clock
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._errors: deque[str] = deque(maxlen=KEPT)
-        # A session of its own: Ctrl-C reaches the demo alone, which then ends its children in order.
+        # A session of its own: Ctrl-C reaches whoever started it alone, who then ends its children in order.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "offramp.cli", *arguments],
             stdin=subprocess.PIPE,
@@ -117,18 +117,30 @@ class Child:
         return OfframpError(f"the {self.name} ended in the middle ({how}){self._last_words()}")
 
     def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self.ask()
+        self.await_end()
+
+    def ask(self) -> None:
+        """Tell it to end, and do not wait."""
         if not self.has_ended:
             self._process.terminate()
-            try:
-                self._process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+
+    def await_end(self) -> None:
+        """Until it has ended; a child that does not, though it was asked to, is killed."""
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self.kill()
         for reader in self._readers:
             reader.join()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
                 _close(stream)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
     def _read_events(self, stream: IO[str]) -> None:
         for line in stream:
@@ -142,6 +154,19 @@ class Child:
 
     def _last_words(self) -> str:
         return "; its last words:\n" + "\n".join(f"  | {line}" for line in self._errors) if self._errors else ""
+
+
+def stop_all(children: Sequence[Child]) -> None:
+    """End them, the youngest first; all are asked before any is waited for."""
+    for child in reversed(children):
+        child.ask()
+    try:
+        for child in reversed(children):
+            child.await_end()
+    except BaseException:  # whoever asks twice means it
+        for child in children:
+            child.kill()
+        raise
 
 
 def _close(stream: IO[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from offramp.clock import SystemClock
 from offramp.errors import OfframpError
 from offramp.units import Seconds
-from offramp_evaluation.demo.children import Child
+from offramp_evaluation.road.child import Child
 
 pytestmark = pytest.mark.system
 

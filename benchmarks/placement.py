@@ -101,9 +101,10 @@ def main() -> int:
     rows = np.random.default_rng(1).permutation(len(parts.test))[:samples]
     test = parts.test.take(rows)
     with tempfile.TemporaryDirectory() as folder:
-        bundle = a_bundle(Path(folder, "bundle"), captured, heard, table.sets, test)
-        expected = predicted(bundle, table.sets)
-        found = measured(bundle, table.sets, test, repeats)
+        sets = [one.in_use() for one in table.sets]
+        bundle = a_bundle(Path(folder, "bundle"), captured, heard, sets, test)
+        expected = predicted(bundle, sets)
+        found = measured(bundle, sets, test, repeats)
     for one in table.sets:
         print(f"  {line(one, found, expected)}", file=sys.stderr)
     return report(

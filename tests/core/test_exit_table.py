@@ -115,3 +115,8 @@ def test_the_command_prints_json_and_draws(bundle: Bundle, tmp_path: Path, capsy
     assert said["plan"].startswith("split=end, exit=confidence:")
     assert plot.read_text(encoding="utf-8").startswith("<svg")
     assert "--plot exits.svg" in refused(BUNDLE, "exits", str(bundle.path), "--plot", str(tmp_path / "exits.png"))
+
+
+def test_a_point_at_which_nobody_leaves_is_not_in_use() -> None:
+    one = a_set("even:2", ("stem", None, 0.0), ("block1", 0.9, 0.4), mean=1e-3)
+    assert one.in_use() == a_set("even:2", ("block1", 0.9, 0.4), mean=1e-3)

@@ -1,7 +1,7 @@
 """Training branches on a frozen trunk, from one cached pass over the samples.
 
-    samples to train on ─► trunk ─► pooled features, cached ─► heads: fitted, the best variant on held-out groups kept,
-                                      (too large: afresh)      then fitted together where their kind asks for it
+    samples to train on ─► trunk ─► pooled features, cached ─► heads, one at each position: fitted alone, then together
+                                      (too large: afresh)      where their kind asks for it
     calibration samples ─► trunk ─► logits of every branch and of the end ─► temperatures and accuracies
 
 # N samples, K classes
@@ -24,6 +24,7 @@ from offramp_builder.branches.catalog import BRANCH_KINDS
 from offramp_builder.branches.fitting import Lessons, Pupil, Teacher
 from offramp_builder.branches.kind import JointKind, Variant, logits_of
 from offramp_builder.branches.settings import BranchSettings
+from offramp_builder.branches.trial import best_variants
 from offramp_builder.bundle import branch_macs
 from offramp_builder.capture import Captured
 from offramp_builder.features import features, run_to
@@ -33,7 +34,6 @@ from offramp_builder.temperature import fit_temperature
 from offramp_builder.training.trainer import batches_of
 
 _AS_THEY_ARE = ("exclusion", "own")
-_HELD_OUT = 0.1  # share of the groups to train on that choose between variants
 
 
 def _ignore(_what: str, _done: int, _total: int) -> None:
@@ -160,37 +160,26 @@ def fit_branches(
     progress: Progress = _ignore,
 ) -> dict[int, Variant]:
     """The best of the `fresh` variants at each position, fitted to what the frozen trunk says of `data`."""
-    rng = np.random.default_rng(seed)
     kind = BRANCH_KINDS[name]
     lessons = Lessons(kind=kind, truth_N=torch.from_numpy(data.truth_N), branches=len(fresh), settings=settings)
-    single = all(len(variants) == 1 for variants in fresh.values()) and not isinstance(kind, JointKind)
-    if single and len(data) > capacity(captured, fresh, final=lessons.final):
-        only = {position: variants[0] for position, variants in fresh.items()}
-        fit_afresh(captured, only, data, lessons, seed=seed, progress=progress)
-        return only
-    cache = cached(captured, fresh, data, final=lessons.final, rng=rng, progress=progress)
+    chosen = best_variants(captured, fresh, data, lessons, seed=seed, progress=progress)
+    only = {position: [variant] for position, variant in chosen.items()}
+    if not isinstance(kind, JointKind) and len(data) > capacity(captured, only, final=lessons.final):
+        fit_afresh(captured, chosen, data, lessons, seed=seed, progress=progress)
+        return chosen
+    rng = np.random.default_rng(seed)
+    cache = cached(captured, only, data, final=lessons.final, rng=rng, progress=progress)
     lessons = replace(lessons, truth_N=torch.from_numpy(cache.data.truth_N))
     teacher = Teacher(lessons=lessons, final_NK=cache.final_NK, seed=seed)
-    groups = np.unique(cache.data.group_N)
-    held_out_N = np.isin(cache.data.group_N, rng.permutation(groups)[: round(_HELD_OUT * len(groups))])
-    judging = torch.from_numpy(np.flatnonzero(held_out_N if held_out_N.any() else ~held_out_N))
-    chosen: dict[int, Pupil] = {}
-    for done, (position, variants) in enumerate(fresh.items()):
-        progress("fitting branches", done, len(fresh))
-        pupils = [
-            Pupil(variant=variant, feature_N=feature_N)
-            for variant, feature_N in zip(variants, cache.features[position], strict=True)
-        ]
-        # One variant needs no judge: it learns from everything.
-        learning = torch.from_numpy(np.flatnonzero(~held_out_N)) if len(pupils) > 1 else torch.arange(len(cache.data))
-        for pupil in pupils:
-            teacher.teach(pupil, learning, done)
-        chosen[position] = max(pupils, key=lambda pupil: teacher.accuracy(pupil, judging)) if pupils[1:] else pupils[0]
-    variants_of = {position: pupil.variant for position, pupil in chosen.items()}
+    pupils = [Pupil(variant=chosen[position], feature_N=feature_N) for position, (feature_N,) in cache.features.items()]
+    everything = torch.arange(len(cache.data))
+    for index, pupil in enumerate(pupils):
+        progress("fitting branches", index, len(pupils))
+        teacher.teach(pupil, everything, index)
     if isinstance(kind, JointKind):
-        teacher.teach_together(list(chosen.values()), exit_costs(captured, variants_of))
-    progress("fitting branches", len(fresh), len(fresh))
-    return variants_of
+        teacher.teach_together(pupils, exit_costs(captured, chosen))
+    progress("fitting branches", len(pupils), len(pupils))
+    return chosen
 
 
 def shipped(kind: str, variant: Variant) -> nn.Module:

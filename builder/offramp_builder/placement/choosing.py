@@ -6,8 +6,11 @@ greedy search of ETRI's exhaustive placement (Park, Lee, Moon, ICTC 2021) adds t
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from math import comb
+
+import numpy as np
 
 from offramp_builder.placement.tuning import Said, Tuned, tune
 
@@ -42,9 +45,14 @@ def best_alone(said: Said, drop: float) -> Tuned:
 
     Where the whole network is as fast as stopping on the way, an exit still spares the uplink.
     """
-    alone = [tune(said, (one,), drop) for one in range(len(said.leave_E))]
+    alone = [tune(_asked_at(said, one), (one,), drop) for one in range(len(said.leave_E))]
     useful = [one for one in alone if one.leaves[0] > 0]
     return min(useful, key=lambda one: one.mean, default=tune(said, (), drop))
+
+
+def _asked_at(said: Said, one: int) -> Said:
+    """Where everybody pays for being asked there, whether or not somebody leaves."""
+    return replace(said, added_E=np.zeros_like(said.added_E), full=said.full + float(said.added_E[one]))
 
 
 class _Tries:

@@ -194,7 +194,7 @@ def as_set(heard: Heard, tuned: Tuned, name: str) -> ExitSet:
 def attach_exits(bundle: Bundle, table: ExitTable, tell: Told) -> ExitTable:
     """Time the segments that the chosen set really runs, and write `exits.json` into the bundle."""
     names = [cut.name for cut in bundle.manifest.cuts]
-    chosen = table.chosen
+    chosen = table.chosen.in_use()
     asked = [names.index(point) for point in chosen.points]
     table = replace(table, expected=road_seconds(bundle, asked, chosen.reach(), table.policy, tell))
     write_exits(bundle, table)

@@ -8,7 +8,7 @@ price is raised until the accuracy holds; then one threshold after the other tak
 Thresholds move over one grid, so that they do not learn single samples.
 
 What a sample pays (see `Said`): every exit that it is asked at and passes adds its own time; where it leaves, it has
-paid the way there and that branch.
+paid the way there and that branch. An exit at which nobody leaves is not asked.
 
 # N samples, E exits, T thresholds
 """
@@ -104,48 +104,60 @@ def _at_price(said: Said, exits: Sequence[int], price: float) -> list[int]:
     for sweep in range(_SWEEPS):
         stay_N = said.full + price * said.wrong_N
         for place in reversed(range(len(exits))):
-            step_N = said.step_EN[exits[place]]
-            stay_N = stay_N + said.added_E[exits[place]]
-            gain_N = leave_kN[place] - stay_N
-            if sweep:  # who has left before does not count here
-                for before in range(place):
-                    gain_N = gain_N * (said.step_EN[exits[before]] < steps[before])
-            steps[place] = _best_step(gain_N, step_N)
-            stay_N = np.where(step_N >= steps[place], leave_kN[place], stay_N)
+            # Who has left before does not count here; at first nobody is known to have.
+            reach_N = _reaching(said, exits[:place], steps) if sweep else np.ones(len(stay_N), np.bool_)
+            step_N, added = said.step_EN[exits[place]], float(said.added_E[exits[place]])
+            cost_T1 = _costs((leave_kN[place] - stay_N) * reach_N, step_N, reach_N, added)
+            steps[place] = int(len(GRID) - np.argmin(cost_T1[::-1]))  # the strictest of equals
+            if steps[place] < len(GRID):
+                stay_N = np.where(step_N >= steps[place], leave_kN[place], stay_N + added)
     return steps
 
 
 def _within(said: Said, exits: Sequence[int], steps: list[int], most_wrong: float) -> list[int]:
     """Each threshold in turn where time is least while at most `most_wrong` are wrong, the others standing still."""
-    count = len(said.wrong_N)
     for _ in range(_SWEEPS):
         for place, one in enumerate(exits):
-            reach_N = np.ones(count, dtype=np.bool_)
-            for before in range(place):
-                reach_N &= said.step_EN[exits[before]] < steps[before]
-            stay_N, wrong_N = np.full(count, said.full), said.wrong_N
+            reach_N = _reaching(said, exits[:place], steps)
+            stay_N, wrong_N = np.full(len(reach_N), said.full), said.wrong_N
             for after in reversed(range(place + 1, len(exits))):
-                left_N = said.step_EN[exits[after]] >= steps[after]
-                stay_N = np.where(left_N, said.leave_E[exits[after]], stay_N + said.added_E[exits[after]])
-                wrong_N = np.where(left_N, said.wrong_EN[exits[after]], wrong_N)
-            seconds_T1 = _sums((said.leave_E[one] - stay_N - said.added_E[one]) * reach_N, said.step_EN[one])
-            wrong_T1 = _sums((said.wrong_EN[one] - wrong_N) * reach_N, said.step_EN[one]) / count
+                if steps[after] < len(GRID):
+                    left_N = said.step_EN[exits[after]] >= steps[after]
+                    stay_N = np.where(left_N, said.leave_E[exits[after]], stay_N + said.added_E[exits[after]])
+                    wrong_N = np.where(left_N, said.wrong_EN[exits[after]], wrong_N)
+            step_N, added = said.step_EN[one], float(said.added_E[one])
+            cost_T1 = _costs((said.leave_E[one] - stay_N) * reach_N, step_N, reach_N, added)
+            wrong_T1 = _sums((said.wrong_EN[one] - wrong_N) * reach_N, step_N) / len(reach_N)
             wrong_T1 += 1.0 - _judged(said, exits, [*steps[:place], len(GRID), *steps[place + 1 :]]).accuracy
             allowed_T1 = wrong_T1 <= most_wrong
             if allowed_T1.any():
-                steps[place] = int(np.where(allowed_T1, seconds_T1, np.inf).argmin())
+                steps[place] = int(np.where(allowed_T1, cost_T1, np.inf).argmin())
     return steps
+
+
+def _reaching(said: Said, exits: Sequence[int], steps: Sequence[int]) -> Flags:
+    """[N] who has left at none of these exits; `steps` may go on past them."""
+    reach_N = np.ones(len(said.wrong_N), dtype=np.bool_)
+    for one, step in zip(exits, steps, strict=False):
+        reach_N &= said.step_EN[one] < step
+    return reach_N
+
+
+def _costs(gain_N: Floats, step_N: NDArray[np.int64], reach_N: Flags, added: float) -> Floats:
+    """[T + 1] what an exit costs in sum at each threshold, against not being asked, which is the last.
+
+    `gain_N` is what leaving costs more than going on unasked, 0 for those who do not come here.
+    """
+    staying_T1 = float(reach_N.sum()) - _sums(reach_N.astype(np.float64), step_N)
+    cost_T1 = _sums(gain_N, step_N) + added * staying_T1
+    cost_T1[-1] = 0.0
+    return cost_T1
 
 
 def _sums(cost_N: Floats, step_N: NDArray[np.int64]) -> Floats:
     """[T + 1] of those who would leave at each threshold, from lenient to strict; of nobody at last."""
     cost_T = np.bincount(step_N + 1, weights=cost_N, minlength=len(GRID) + 1)[1:]
     return np.append(np.cumsum(cost_T[::-1])[::-1], 0.0)
-
-
-def _best_step(cost_N: Floats, step_N: NDArray[np.int64]) -> int:
-    """Where the sum of the costs of those who would leave is least; the strictest of equals."""
-    return int(len(GRID) - np.argmin(_sums(cost_N, step_N)[::-1]))
 
 
 def _judged(said: Said, exits: Sequence[int], steps: Sequence[int]) -> Tuned:
@@ -157,7 +169,7 @@ def _judged(said: Said, exits: Sequence[int], steps: Sequence[int]) -> Tuned:
         seconds += share * (added + float(said.leave_E[one]))
         wrong += float((said.wrong_EN[one] * left_N).mean())
         leaves.append(share)
-        added += float(said.added_E[one])
+        added += float(said.added_E[one]) if step < len(GRID) else 0.0
         stays_N &= ~left_N
     seconds += float(stays_N.mean()) * (added + said.full)
     wrong += float((said.wrong_N * stays_N).mean())

@@ -7,7 +7,7 @@ Accuracies and shares are those of the calibration split, seconds medians at bat
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from offramp.bundle.jsonform import from_json, to_json
@@ -68,6 +68,16 @@ class ExitSet:
             left += share
             shares.append(max(0.0, 1.0 - left))
         return tuple(shares)
+
+    def in_use(self) -> "ExitSet":
+        """Without the points at which nobody leaves: a plan does not ask them."""
+        used = [place for place, threshold in enumerate(self.thresholds) if threshold is not None]
+        return replace(
+            self,
+            points=tuple(self.points[place] for place in used),
+            thresholds=tuple(self.thresholds[place] for place in used),
+            leaves=tuple(self.leaves[place] for place in used),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

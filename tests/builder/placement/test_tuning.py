@@ -42,7 +42,7 @@ def by_hand(given: Said, exits: tuple[int, ...], steps: tuple[int, ...]) -> tupl
             if given.step_EN[one, sample] >= step:
                 answer = paid + given.leave_E[one], given.wrong_EN[one, sample]
                 break
-            paid += given.added_E[one]
+            paid += given.added_E[one] if step < len(GRID) else 0.0
         took, wrong = answer or (paid + given.full, given.wrong_N[sample])
         seconds.append(took)
         right.append(1 - wrong)
@@ -82,6 +82,14 @@ def test_two_thresholds_are_nearly_as_good_as_the_best_pair() -> None:
 
 def test_nobody_leaves_where_leaving_saves_nothing() -> None:
     assert tune(said((1.4, 0.3, 1.0, 1.0)), (0,), 0.5).leaves == (0.0,)
+
+
+def test_an_exit_at_which_nobody_leaves_is_not_asked() -> None:
+    useless, worth_it = (0.9, 0.3, 0.2, 0.2), (0.4, 0.05, 0.97, 0.3)
+    given = said(useless, worth_it)
+    both, alone = tune(given, (0, 1), 0.01), tune(given, (1,), 0.01)
+    assert both.thresholds[0] is None
+    assert both.mean == pytest.approx(alone.mean)
 
 
 def test_an_exit_that_saves_less_than_it_adds_is_not_chosen() -> None:

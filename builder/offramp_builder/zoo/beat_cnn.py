@@ -1,12 +1,13 @@
-"""The network of the health task: heartbeats from a window of one lead and the rhythm that led to it.
+"""The network of the health task: heartbeats from a window of one lead and what this patient's look like.
 
     window [N, 320] ─ convolution ─┐
                                    + ─ norm ─ stem 160x12 ─ block1 80x16 ─ block2 40x24 ─ block3 20x48 … block6 10x96
-    rhythm [N, 4] ──── linear ─────┘
+    patient [N, 7] ─── linear ─────┘
 
-What the rhythm says is added to every channel at the beginning, so each cut has one tensor and each branch sees both.
+Rhythm and shape, beside those of the patient's beats before, are added to every channel at the beginning, so each cut
+has one tensor and each branch sees both.
 
-# N samples, R values of rhythm, C channels, L length in time, K classes
+# N samples, P values beside the patient's, C channels, L length in time, K classes
 """
 
 from collections import OrderedDict
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
-from offramp.data.beats import RHYTHM
+from offramp.data.beats import PATIENT
 from offramp.errors import ModelError
 from offramp_builder.zoo.ecg_cnn import EcgBlock
 
@@ -25,17 +26,17 @@ _STEM = 12
 
 
 class BeatStem(nn.Module):
-    """Half the length of the window; the rhythm moves the level of every channel."""
+    """Half the length of the window; rhythm and shape move the level of every channel."""
 
     def __init__(self, out: int) -> None:
         super().__init__()
         self.window = nn.Conv1d(1, out, 9, 2, 4, bias=False)
-        self.rhythm = nn.Linear(RHYTHM, out, bias=False)
+        self.patient = nn.Linear(PATIENT, out, bias=False)
         self.norm = nn.BatchNorm1d(out)
 
     def forward(self, beat_N1L: Tensor) -> Tensor:
-        window_N1L, rhythm_NR = beat_N1L[:, :, :-RHYTHM], beat_N1L[:, 0, -RHYTHM:]
-        return functional.relu(self.norm(self.window(window_N1L) + self.rhythm(rhythm_NR).unsqueeze(2)))
+        window_N1L, patient_NP = beat_N1L[:, :, :-PATIENT], beat_N1L[:, 0, -PATIENT:]
+        return functional.relu(self.norm(self.window(window_N1L) + self.patient(patient_NP).unsqueeze(2)))
 
 
 class BeatCnn(nn.Module):
@@ -60,9 +61,9 @@ class BeatCnn(nn.Module):
 
 
 def beat_cnn(num_classes: int, shape: tuple[int, ...]) -> nn.Module:
-    if len(shape) != 1 or shape[0] < 64 + RHYTHM:
+    if len(shape) != 1 or shape[0] < 64 + PATIENT:
         raise ModelError(
-            f"beat_cnn takes a window of at least 64 values of one lead with {RHYTHM} of its rhythm behind them, "
+            f"beat_cnn takes a window of at least 64 values of one lead and {PATIENT} of rhythm and shape behind them, "
             f"not a sample of shape {shape}; ecg_cnn takes windows alone"
         )
     return BeatCnn(num_classes)

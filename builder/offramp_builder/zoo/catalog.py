@@ -1,6 +1,6 @@
 """The zoo: networks that `zoo:NAME` names, and what each was made for."""
 
-from offramp.data.beats import RHYTHM, WINDOW
+from offramp.data.beats import PATIENT, WINDOW
 from offramp.records import SampleSpec
 from offramp.registry import Catalogue
 from offramp_builder.zoo.beat_cnn import beat_cnn
@@ -19,7 +19,7 @@ def _image(side: int) -> SampleSpec:
 
 _SOUND = SampleSpec(kind="audio", shape=(16_000,), dtype="int16")
 _BEAT = SampleSpec(kind="ecg", shape=(256,), dtype="float32")
-_BEAT_WITH_RHYTHM = SampleSpec(kind="ecg", shape=(WINDOW + RHYTHM,), dtype="float32")
+_BEAT_OF_PATIENT = SampleSpec(kind="ecg", shape=(WINDOW + PATIENT,), dtype="float32")
 
 _CIFAR = [
     (
@@ -43,7 +43,7 @@ ZOO: Catalogue[ZooEntry] = Catalogue(
         ("ecg_cnn", ZooEntry(factory=ecg_cnn, sample=_BEAT, classes=5, summary="ECG beats, one lead")),
         (
             "beat_cnn",
-            ZooEntry(factory=beat_cnn, sample=_BEAT_WITH_RHYTHM, classes=5, summary="ECG beats with their rhythm"),
+            ZooEntry(factory=beat_cnn, sample=_BEAT_OF_PATIENT, classes=5, summary="ECG beats beside the patient's"),
         ),
     ],
 )

@@ -4,6 +4,8 @@
     payload ─► codec.decode ─► feature ├─► stages split … n-1 ─► logits [N, K]
     payload ─► codec.decode ─► feature ┘
 
+Where the codec names a bottleneck, what it decodes is a code, and its decoder and tail are run.
+
 With exits, a sample that is sure at a branch past the split is answered there, and the others go on without it:
 
     features ─► stages ─► branch ─► those who stay ─► stages ─► logits
@@ -28,7 +30,7 @@ from offramp.codecs.codec import Codec
 from offramp.errors import PlanError, UnknownNameError
 from offramp.exits.catalog import open_policy
 from offramp.exits.policy import NO_STATE, BranchOutputs, ExitPolicy, rows_of
-from offramp.plan import NO_EXIT, ExitRule
+from offramp.plan import NO_EXIT, ExitRule, via_of
 from offramp.records import Answer, EdgeTimings, Feature
 from offramp.runtime.runtime import Runtime, Segment
 from offramp.units import Bytes
@@ -70,14 +72,15 @@ class Tail:
             PlanError: The bundle keeps no such split, or nothing comes after it; or an edge cannot follow the exits.
             UnknownNameError: No such codec, or none that applies at this cut.
         """
-        check_exits(exits, split, self.manifest)
+        via = via_of(codec)
+        check_exits(exits, split, self.manifest, via)
         self._codec(split, codec)
-        self._segment(split)
+        self._segment(split, via)
         here = split
         for cut in exits.asked:
-            self._runtime.open(here, cut, branch=True)
-            here = cut
-        self._segment(here)
+            self._runtime.open(here, cut, branch=True, via=via)
+            here, via = cut, ""
+        self._segment(here, via)
 
     def decode(self, split: int, codec: str, payload: bytes) -> Feature:
         """The feature of one sample at the split, tensors [1, *shape].
@@ -91,11 +94,11 @@ class Tail:
         """No valid payload is larger: a longer one need not even be kept."""
         return self._codec(split, codec).max_payload
 
-    def run(self, split: int, features: Sequence[Feature]) -> NDArray[np.float32]:
-        """Raw logits [N, K] of N samples, in one model call."""
-        return self._finish(split, _together(features))
+    def run(self, split: int, features: Sequence[Feature], via: str = "") -> NDArray[np.float32]:
+        """Raw logits [N, K] of N samples, in one model call; via a bottleneck, the features are codes."""
+        return self._finish(split, _together(features), via)
 
-    def leave(self, split: int, features: Sequence[Feature], exits: ExitRule) -> Iterator[Heard]:
+    def leave(self, split: int, features: Sequence[Feature], exits: ExitRule, via: str = "") -> Iterator[Heard]:
         """The same of samples that may leave at the branches which these exits ask.
 
         Each is heard of once, as soon as its answer is known; nothing further runs before the next one is asked for.
@@ -103,8 +106,8 @@ class Tail:
         policy: ExitPolicy = self._policy(exits)
         feature, row_R, state, here = _together(features), np.arange(len(features)), NO_STATE, split
         for cut in exits.asked:
-            outputs = self._runtime.open(here, cut, branch=True).run(feature)
-            feature, here = outputs.feature, cut
+            outputs = self._runtime.open(here, cut, branch=True, via=via).run(feature)
+            feature, here, via = outputs.feature, cut, ""
             logits_RK, scores_RS = outputs.logits_NK, outputs.scores_NS
             assert logits_RK is not None and scores_RS is not None  # noqa: PT018 - a branch says both or nothing
             (leaves_R, label_R), state = policy.decide(BranchOutputs(cut, logits_RK, scores_RS), state)
@@ -116,20 +119,20 @@ class Tail:
             if not len(row_R):
                 return
             feature = tuple([tensor[stays_R] for tensor in feature])
-        yield Heard(row_R, self.manifest.end, self._finish(here, feature))
+        yield Heard(row_R, self.manifest.end, self._finish(here, feature, via))
 
-    def _finish(self, start: int, batch: Feature) -> NDArray[np.float32]:
-        logits_NK = self._segment(start).run(batch).logits_NK
+    def _finish(self, start: int, batch: Feature, via: str) -> NDArray[np.float32]:
+        logits_NK = self._segment(start, via).run(batch).logits_NK
         assert logits_NK is not None  # every segment that ends at n has logits
         return logits_NK
 
-    def _segment(self, split: int) -> Segment:
+    def _segment(self, split: int, via: str) -> Segment:
         if not 0 <= split < self.manifest.end:
             raise PlanError(
                 f"split {split} leaves the edge nothing to run: {self.manifest.name!r} is split at 0 to "
                 f"{self.manifest.end - 1}"
             )
-        return self._runtime.open(split, self.manifest.end, branch=False)
+        return self._runtime.open(split, self.manifest.end, branch=False, via=via)
 
     def _open_codec(self, split: int, codec: str) -> Codec:
         return open_codec(codec, self.manifest, split)
@@ -159,12 +162,18 @@ def answer_of(
     return Answer(logits=logits_K, timings=timings, exit=cut, decided=label)
 
 
-def check_exits(exits: ExitRule, split: int, manifest: Manifest) -> None:
-    """Refuse exits that no edge can follow past this split.
+def check_exits(exits: ExitRule, split: int, manifest: Manifest, via: str = "") -> None:
+    """Refuse exits that no edge can follow past this split, or past the bottleneck around it.
 
     Raises:
-        PlanError: A branch is not there, or lies before the split; the policy is unknown, or looks at streams.
+        PlanError: A branch is not there, or lies before the split, or the bottleneck's own tail passes none; the policy
+            is unknown, or looks at streams.
     """
+    if exits.thresholds and via and manifest.bottleneck(via).own_tail:
+        raise PlanError(
+            f"the bottleneck {via} has a tail of its own, which passes no branch, so tail={exits} could never fire; "
+            "drop it, or take a codec of the feature itself"
+        )
     for cut in exits.asked:
         if cut <= split or manifest.branch_at(cut) is None:
             there = [branch.cut for branch in manifest.branches if branch.cut > split]

@@ -80,7 +80,7 @@ class Alone:
         """What requests of this plan take at the edge tells how fast it is."""
         if link is None or plan.codec == "none" or not link.edge:
             return
-        expected = self._edge.segment(plan.split, self._edge.end).expected
+        expected = self._edge.segment(plan.split, self._edge.end, via=plan.via).expected
         if decode := self._edge.decode.get(f"{plan.split}:{plan.codec}"):
             expected += decode.expected
         if expected > 0:

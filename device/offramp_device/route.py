@@ -5,14 +5,17 @@ plan split=4, exit=confidence:0.9@2, codec=affine8+zstd
 legs       0 ─► 2, branch, if ─► 4       what every sample walks
 codec                            └─► payload
 detours                          4 ─► n  where a sample goes that no branch has answered, when the edge is lost
+
+Where the codec names a bottleneck, the last leg ends in its code, and detours begin with it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from offramp.bundle.manifest import Manifest
+from offramp.bundle.manifest import Manifest, TensorSpec
 from offramp.clock import Clock
 from offramp.codecs.catalog import open_codec
 from offramp.codecs.codec import Codec
@@ -104,7 +107,7 @@ class RouteOpener:
         self._open_codec = codec
         self._runtime = runtime
         self._clock = clock
-        self._paces: dict[tuple[int, int, bool], Pace] = {}
+        self._paces: dict[tuple[int, int, bool, str], Pace] = {}
 
     def open(self, plan: Plan) -> Route:
         """Open and warm everything that the plan runs here; takes as long as sessions take to load.
@@ -113,12 +116,12 @@ class RouteOpener:
             PlanError: The bundle cannot follow the plan.
             BundleError: A segment cannot be loaded.
         """
-        end = self.manifest.end
+        end, via = self.manifest.end, plan.via
         asked = plan.exit.asked
-        stops = asked if plan.split in (0, *asked) else (*asked, plan.split)
-        legs = [
-            self._leg(start, stop, branch=stop in asked) for start, stop in zip((0, *stops[:-1]), stops, strict=False)
-        ]
+        legs = [self._leg(start, stop, branch=True) for start, stop in pairwise((0, *asked))]
+        last = asked[-1] if asked else 0
+        if last != plan.split or via:
+            legs.append(self._leg(last, plan.split, branch=False, via=via))
         return Route(
             plan=plan,
             manifest=self.manifest,
@@ -126,7 +129,7 @@ class RouteOpener:
             legs=tuple(legs),
             policy=open_policy(plan.exit),
             codec=self._open_codec(plan.codec, self.manifest, plan.split) if plan.split < end else None,
-            detours=() if asked or plan.split == end else self._detours(plan.split),
+            detours=() if asked or plan.split == end else self._detours(plan.split, via),
             encoding=f"encode {plan.split}:{plan.codec}",
         )
 
@@ -139,33 +142,32 @@ class RouteOpener:
         """
         return self._leg(0, cut, branch=True)
 
-    def _detours(self, split: int) -> tuple[Leg, ...]:
+    def _detours(self, split: int, via: str) -> tuple[Leg, ...]:
         nearest = min((branch.cut for branch in self.manifest.branches if branch.cut > split), default=None)
-        detours = [] if nearest is None else [self._leg(split, nearest, branch=True)]
-        detours.append(self._leg(split, self.manifest.end, branch=False))
+        passes_none = via and self.manifest.bottleneck(via).own_tail
+        detours = [] if nearest is None or passes_none else [self._leg(split, nearest, branch=True, via=via)]
+        detours.append(self._leg(split, self.manifest.end, branch=False, via=via))
         for leg in detours:
             if leg.pace.seconds == 0.0:
-                self._time(leg, split)
+                self._time(leg, self.manifest.crossing(split, via))
         return tuple(detours)
 
-    def _time(self, leg: Leg, cut: int) -> None:
+    def _time(self, leg: Leg, tensors: tuple[TensorSpec, ...]) -> None:
         """One run on zeros: a guess is needed before the first detour, and there may be none for hours."""
-        zeros: Feature = tuple(
-            np.zeros((1, *tensor.shape), dtype=tensor.dtype) for tensor in self.manifest.cuts[cut].tensors
-        )
+        zeros: Feature = tuple(np.zeros((1, *tensor.shape), dtype=tensor.dtype) for tensor in tensors)
         before = self._clock.now()
         leg.segment.run(zeros)
         leg.pace.note(self._clock.now() - before)
 
-    def _leg(self, start: int, stop: int, *, branch: bool) -> Leg:
-        segment = self._runtime.open(start, stop, branch=branch)
-        pace = self._paces.setdefault((start, stop, branch), Pace())
+    def _leg(self, start: int, stop: int, *, branch: bool, via: str = "") -> Leg:
+        segment = self._runtime.open(start, stop, branch=branch, via=via)
+        pace = self._paces.setdefault((start, stop, branch, via), Pace())
         return Leg(
             segment=segment,
             stop=stop,
             answers=branch or stop == self.manifest.end,
             pace=pace,
-            name=segment_name(start, stop, branch=branch),
+            name=segment_name(start, stop, branch=branch, via=via),
         )
 
 

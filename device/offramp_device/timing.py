@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from offramp.bundle.manifest import Manifest
+from offramp.bundle.manifest import Manifest, SegmentSpec
 from offramp.bundle.shelf import CANDIDATES
 from offramp.bundle.store import Bundle
 from offramp.clock import Clock
@@ -26,6 +26,7 @@ from offramp.measure.profile import (
     segment_name,
     write_profile,
 )
+from offramp.plan import via_of
 from offramp.planning.candidates import Candidates, read_candidates
 from offramp.records import Array
 from offramp.runtime.board import effort_of
@@ -53,7 +54,8 @@ OPEN_AT_ONCE = 8
 """Sessions: one of ResNet-18 takes 60 MB, and a board has not many of them."""
 NOISE_SAMPLES = 4
 
-_Segment = tuple[int, int, bool]
+_Segment = tuple[int, int, bool, str]
+"""(start, stop, branch, via)"""
 
 
 def board_profile(
@@ -119,26 +121,26 @@ def find_profile(
 
 
 def needed_segments(candidates: Candidates) -> Set[_Segment]:
-    """(start, stop, branch) of all that some candidate runs on the device."""
+    """All that some candidate runs on the device."""
     needed: set[_Segment] = set()
     for item in candidates.candidates:
         cuts = [0, *item.exit.asked]
-        needed |= {(start, stop, True) for start, stop in pairwise(cuts)}
-        if cuts[-1] != item.split:
-            needed.add((cuts[-1], item.split, False))
+        needed |= {(start, stop, True, "") for start, stop in pairwise(cuts)}
+        if cuts[-1] != item.split or item.via:
+            needed.add((cuts[-1], item.split, False, item.via))
     return needed
 
 
 def completed(profile: Profile, manifest: Manifest) -> Profile:
     """With every segment of the bundle: those that were not timed take their operations at the pace of the others."""
-    known = {spec: profile.segments.get(_name(spec)) for spec in _specs(manifest)}
-    timed = [(spec, cost) for spec, cost in known.items() if cost is not None]
-    operations = sum(_macs(manifest, spec) for spec, _ in timed)
+    known = [(spec, profile.segments.get(_name(_key(spec)))) for spec in manifest.segments]
+    timed = [(spec, cost) for spec, cost in known if cost is not None]
+    operations = sum(manifest.macs(spec) for spec, _ in timed)
     seconds = sum(cost.expected for _, cost in timed)
     pace = seconds / operations if operations else 0.0
     segments = {
-        _name(spec): cost or Cost(median=pace * _macs(manifest, spec), p95=pace * _macs(manifest, spec))
-        for spec, cost in known.items()
+        _name(_key(spec)): cost or Cost(median=pace * manifest.macs(spec), p95=pace * manifest.macs(spec))
+        for spec, cost in known
     }
     return replace(profile, segments=segments)
 
@@ -157,13 +159,13 @@ def _measure(
     found: Profile | None = None
     for group in _groups(segments):
         manifest = bundle.manifest
-        chosen = tuple(spec for spec in manifest.segments if (spec.start, spec.stop, spec.branch) in group)
-        reached = {0} | {spec.stop for spec in chosen}
+        chosen = tuple(spec for spec in manifest.segments if _key(spec) in group)
+        reached = {(0, "")} | {(spec.stop, manifest.ends_via(spec)) for spec in chosen}
         part = measure_profile(
             Bundle(bundle.path, replace(manifest, segments=chosen)),
             OnnxRuntime(bundle, capacity=OPEN_AT_ONCE + 2),
             samples,
-            {split: codecs.pop(split) for split in sorted(reached & set(codecs))},
+            _taken(codecs, reached),
             threads=threads or 0,
             clock=clock,
             rounds=ROUNDS,
@@ -183,9 +185,19 @@ def _groups(segments: Set[_Segment]) -> Iterator[Set[_Segment]]:
     if not by_start:
         yield set()
     for start, those in by_start.items():
-        way = {(0, start, True)} if start else set()
+        way = {(0, start, True, "")} if start else set()
         for first in range(0, len(those), OPEN_AT_ONCE):
             yield way | set(those[first : first + OPEN_AT_ONCE])
+
+
+def _taken(codecs: dict[int, list[str]], reached: Set[tuple[int, str]]) -> dict[int, list[str]]:
+    """Of all codecs those whose feature, or code, is reached; they are taken out."""
+    taken = {
+        split: [name for name in names if (split, via_of(name)) in reached] for split, names in sorted(codecs.items())
+    }
+    for split, names in taken.items():
+        codecs[split] = [name for name in codecs[split] if name not in names]
+    return taken
 
 
 def _joined(one: Profile, other: Profile) -> Profile:
@@ -213,16 +225,10 @@ def _kind_of_board(threads: int | None, slowdown: float) -> str:
     return hashlib.sha256(f"{describe_host()}|{threads}|{slowdown:g}".encode()).hexdigest()[:12]
 
 
-def _specs(manifest: Manifest) -> list[_Segment]:
-    return [(spec.start, spec.stop, spec.branch) for spec in manifest.segments]
+def _key(spec: SegmentSpec) -> _Segment:
+    return spec.start, spec.stop, spec.branch, spec.via
 
 
 def _name(segment: _Segment) -> str:
-    start, stop, branch = segment
-    return segment_name(start, stop, branch=branch)
-
-
-def _macs(manifest: Manifest, segment: _Segment) -> int:
-    start, stop, branch = segment
-    asked = manifest.branch_at(stop) if branch else None
-    return sum(stage.macs for stage in manifest.stages[start:stop]) + (asked.macs if asked else 0)
+    start, stop, branch, via = segment
+    return segment_name(start, stop, branch=branch, via=via)

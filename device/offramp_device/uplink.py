@@ -79,7 +79,7 @@ class LoopbackUplink:
             feature = tail.decode(plan.split, plan.codec, flight.payload)
             alive_K = alive_from_proto(flight.alive, flight.route.classes)
             decoded = self._clock.now()
-            heard = next(tail.leave(plan.split, [feature], plan.tail if plan.queue <= 1 else NO_EXIT))
+            heard = next(tail.leave(plan.split, [feature], plan.tail if plan.queue <= 1 else NO_EXIT, plan.via))
         except OfframpError as error:
             return str(error)
         timings = EdgeTimings(decode=Seconds(decoded - begun), compute=Seconds(self._clock.now() - decoded), batch=1)

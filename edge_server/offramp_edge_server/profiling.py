@@ -23,6 +23,7 @@ from offramp.measure.profile import (
     read_profile,
     segment_name,
 )
+from offramp.plan import via_of
 from offramp.planning.candidates import read_candidates
 from offramp.records import Feature
 from offramp.runtime.runtime import Runtime
@@ -44,10 +45,10 @@ def measure_tails(
     sample: Feature = (samples[:1],)
     segments: dict[str, Cost] = {}
     decode: dict[str, Cost] = {}
-    for split, names in _codecs(bundle).items():
+    for (split, via), names in _codecs(bundle).items():
         # One split after the other, so that no more sessions are open than serving needs.
-        feature = runtime.open(0, split, branch=False).run(sample).feature if split else sample
-        tail = runtime.open(split, manifest.end, branch=False)
+        feature = runtime.open(0, split, branch=False, via=via).run(sample).feature if split else sample
+        tail = runtime.open(split, manifest.end, branch=False, via=via)
         codecs = {name: open_codec(name, manifest, split) for name in names}
         payloads = {name: codec.encode(feature) for name, codec in codecs.items()}
         times: dict[str, list[float]] = {name: [] for name in ("", *names)}
@@ -63,7 +64,7 @@ def measure_tails(
             if number >= WARM_UP:
                 for name, seconds in took.items():
                     times[name].append(seconds)
-        segments[segment_name(split, manifest.end, branch=False)] = cost_of(times[""])
+        segments[segment_name(split, manifest.end, branch=False, via=via)] = cost_of(times[""])
         decode |= {f"{split}:{name}": cost_of(times[name]) for name in names}
     return Profile(
         model_digest=manifest.model_digest,
@@ -102,14 +103,16 @@ def read_profiles(paths: Iterable[Path], bundles: Iterable[Bundle]) -> dict[str,
     return found
 
 
-def _codecs(bundle: Bundle) -> dict[int, list[str]]:
-    """By split: what candidates send there; what they could send, where the bundle ships none."""
+def _codecs(bundle: Bundle) -> dict[tuple[int, str], list[str]]:
+    """By split and bottleneck: what candidates send there; what they could send, where the bundle ships none."""
     manifest = bundle.manifest
     try:
-        candidates = read_candidates(bundle).candidates
+        sent = sorted({(one.split, one.codec) for one in read_candidates(bundle).candidates})
     except BundleError:
-        return candidate_codecs(manifest)
-    found: dict[int, list[str]] = {split: [] for split in manifest.splits[:-1]}
-    for split, codec in sorted({(one.split, one.codec) for one in candidates if one.split < manifest.end}):
-        found[split].append(codec)
+        sent = [(split, codec) for split, names in candidate_codecs(manifest).items() for codec in names]
+    found: dict[tuple[int, str], list[str]] = {(split, ""): [] for split in manifest.splits[:-1]}
+    found |= {(spec.cut, spec.name): [] for spec in manifest.bottlenecks}
+    for split, codec in sent:
+        if split < manifest.end:
+            found[split, via_of(codec)].append(codec)
     return found

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from offramp.errors import PlanError, UnknownBundleError
 from offramp.measure.profile import segment_name
-from offramp.plan import NO_EXIT, ExitRule
+from offramp.plan import NO_EXIT, ExitRule, via_of
 from offramp.tail import Tail
 from offramp.units import Bytes
 from offramp.wire.convert import Binding, shapes
@@ -25,6 +25,8 @@ class Group(NamedTuple):
     split: int
     exits: str = ""
     """Those past the split, and when they apply; empty: none."""
+    via: str = ""
+    """The bottleneck whose code they bring."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,7 +74,8 @@ class Router:
         """
         tail = self._tail(binding)
         exits = f"{binding.tail} from {binding.queue}" if binding.tail.thresholds else ""
-        group = Group(binding.model_digest, binding.split, exits)
+        via = via_of(binding.codec)
+        group = Group(binding.model_digest, binding.split, exits, via)
         if (group, binding.codec) not in self._opened:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._opener, tail.open, binding.split, binding.codec, binding.tail)
@@ -86,7 +89,7 @@ class Router:
         return Route(
             tail=tail,
             group=group,
-            pace="" if exits else segment_name(binding.split, manifest.end, branch=False),
+            pace="" if exits else segment_name(binding.split, manifest.end, branch=False, via=via),
             codec=binding.codec,
             max_payload=tail.max_payload(binding.split, binding.codec),
             top_k=binding.top_k,

@@ -280,7 +280,7 @@ class Runner:
         if route.lets_leave(waiting):
             whole = self._run_and_leave(ready, features, begun, leave)
         else:
-            logits_NK = route.tail.run(route.group.split, features)
+            logits_NK = route.tail.run(route.group.split, features, route.group.via)
             compute = Seconds(self._clock.now() - begun)
             for request, logits_K in zip(ready, logits_NK, strict=True):
                 request.answer = _answer(request, logits_K, begun, compute, len(ready))
@@ -293,7 +293,7 @@ class Runner:
         """Whether some of them went to the end of the network."""
         route = ready[0].route
         end, whole, last = route.tail.manifest.end, False, list[tuple[_Request, Heard, int]]()
-        for heard in route.tail.leave(route.group.split, features, route.exits):
+        for heard in route.tail.leave(route.group.split, features, route.exits, route.group.via):
             those = [(ready[row], heard, place) for place, row in enumerate(heard.row_R.tolist())]
             whole = whole or heard.cut == end
             if leave is None or heard.cut == end:

@@ -197,7 +197,7 @@ def _check(profile: Profile, manifest: Manifest, *, tails: bool) -> None:
     for segment in manifest.segments:
         if tails and (segment.stop < manifest.end or not manifest.cuts[segment.start].split):
             continue
-        name = segment_name(segment.start, segment.stop, branch=segment.branch)
+        name = segment_name(segment.start, segment.stop, branch=segment.branch, via=segment.via)
         if name not in profile.segments:
             raise WireError(f"the profile lacks segment {name} of {manifest.name!r}; measure it again")
     if profile.end != manifest.end:

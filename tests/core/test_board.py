@@ -19,7 +19,7 @@ class TimedRuntime:
         self.closed = False
         self._clock, self._takes = clock, takes
 
-    def open(self, start: int, stop: int, *, branch: bool) -> "TimedRuntime":
+    def open(self, start: int, stop: int, *, branch: bool, via: str = "") -> "TimedRuntime":
         return self
 
     def run(self, feature: Feature) -> SegmentOutputs:

@@ -20,8 +20,8 @@ class Counting:
         self.computed = 0.0
         self._manifest, self._clock, self._takes, self._runs = bundle.manifest, clock, takes, 0
 
-    def open(self, start: int, stop: int, *, branch: bool) -> "Counting":
-        self.spec = self._manifest.segment(start, stop, branch=branch)
+    def open(self, start: int, stop: int, *, branch: bool, via: str = "") -> "Counting":
+        self.spec = self._manifest.segment(start, stop, branch=branch, via=via)
         return self
 
     def run(self, feature: Feature) -> SegmentOutputs:

@@ -79,7 +79,7 @@ def test_the_least_recently_used_segment_leaves(tiny_bundle: Bundle) -> None:
     runtime.open(0, 2, branch=False)
     runtime.open(0, 1, branch=False)
     runtime.open(0, 3, branch=False)
-    assert runtime.opened == ((0, 1, False), (0, 3, False))
+    assert runtime.opened == ((0, 1, False, ""), (0, 3, False, ""))
 
 
 def test_a_segment_that_left_works_for_whoever_holds_it_and_is_freed_with_him(tiny_bundle: Bundle) -> None:

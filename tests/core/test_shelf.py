@@ -30,8 +30,8 @@ class Opened:
         self._manifest = manifest
         self.files: set[str] = set()
 
-    def open(self, start: int, stop: int, *, branch: bool) -> "Opened":
-        self.files.add(self._manifest.segment(start, stop, branch=branch).file)
+    def open(self, start: int, stop: int, *, branch: bool, via: str = "") -> "Opened":
+        self.files.add(self._manifest.segment(start, stop, branch=branch, via=via).file)
         return self
 
     def run(self, _: Feature) -> SegmentOutputs:

@@ -28,8 +28,8 @@ class Noting(OnnxRuntime):
         super().__init__(bundle)
         self.ran: list[tuple[int, int, bool, int]] = []
 
-    def open(self, start: int, stop: int, *, branch: bool) -> Segment:
-        inner, ran = super().open(start, stop, branch=branch), self.ran
+    def open(self, start: int, stop: int, *, branch: bool, via: str = "") -> Segment:
+        inner, ran = super().open(start, stop, branch=branch, via=via), self.ran
 
         class Noted:
             spec = inner.spec
@@ -112,9 +112,9 @@ def test_what_the_exits_need_is_opened_before_the_first_request(tiny_bundle: Bun
     opened: list[tuple[int, int, bool]] = []
 
     class Opening(OnnxRuntime):
-        def open(self, start: int, stop: int, *, branch: bool) -> Segment:
+        def open(self, start: int, stop: int, *, branch: bool, via: str = "") -> Segment:
             opened.append((start, stop, branch))
-            return super().open(start, stop, branch=branch)
+            return super().open(start, stop, branch=branch, via=via)
 
     with_exits = Opening(tiny_bundle)
     Tail(tiny_bundle, with_exits).open(0, "raw", RULE)

@@ -209,7 +209,7 @@ def test_read_only_features_run_as_they_come(runtime: TorchRuntime) -> None:
 
 @pytest.mark.parametrize("wrong", [np.zeros((1, 1, 1, 3), np.uint8), np.zeros((1, 16, 16, 3), np.float32)])
 def test_a_feature_that_would_broadcast_is_refused(runtime: TorchRuntime, wrong: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="is no feature of cut 0"):
+    with pytest.raises(ValueError, match="is nothing that graph/0-4.onnx takes"):
         runtime.open(0, 4, branch=False).run((wrong,))
 
 
@@ -230,7 +230,7 @@ def test_the_least_recently_used_segment_leaves(tiny_bundle: Bundle) -> None:
     runtime = TorchRuntime(tiny_bundle, capacity=2)
     for stop in (1, 2, 1, 3):
         runtime.open(0, stop, branch=False)
-    assert runtime.opened == ((0, 1, False), (0, 3, False))
+    assert runtime.opened == ((0, 1, False, ""), (0, 3, False, ""))
 
 
 def test_threads_may_share_a_segment(runtime: TorchRuntime) -> None:

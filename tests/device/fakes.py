@@ -44,7 +44,7 @@ class FakeSegment:
         label, confidence = np.asarray(feature[0]).reshape(-1)[:2]
         outputs = SegmentOutputs(())
         if self.spec.stop < self._manifest.end:
-            tensor = np.zeros((1, *self._manifest.cuts[self.spec.stop].tensors[0].shape), np.float32)
+            tensor = np.zeros((1, *self._manifest.left_by(self.spec)[0].shape), np.float32)
             tensor.reshape(-1)[:2] = (label, confidence)
             outputs.feature = (tensor,)
         if self.spec.branch or self.spec.stop == self._manifest.end:
@@ -62,9 +62,9 @@ class FakeRuntime:
         self._clock = clock
         self._stage = stage
 
-    def open(self, start: int, stop: int, *, branch: bool) -> FakeSegment:
+    def open(self, start: int, stop: int, *, branch: bool, via: str = "") -> FakeSegment:
         self.opened.append((start, stop, branch))
-        spec = self._manifest.segment(start, stop, branch=branch)
+        spec = self._manifest.segment(start, stop, branch=branch, via=via)
         return FakeSegment(spec, self._manifest, self._clock, self._stage)
 
     def close(self) -> None: ...

@@ -36,7 +36,7 @@ def timed(bundle: Bundle, store: Path, slowdown: float = 1.0) -> Profile:
 
 
 def test_only_segments_that_a_candidate_runs_on_the_device_are_needed() -> None:
-    assert needed_segments(CANDIDATES) == {(0, 1, True), (1, 2, True), (2, 3, False), (0, 4, False)}
+    assert needed_segments(CANDIDATES) == {(0, 1, True, ""), (1, 2, True, ""), (2, 3, False, ""), (0, 4, False, "")}
 
 
 def test_what_was_timed_is_kept_and_used_again(tiny_bundle: Bundle, tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ class _GatedRuntime:
         self._gate = gate
         self._inner = inner
 
-    def open(self, start: int, stop: int, *, branch: bool) -> Segment:
-        return _GatedSegment(self._gate, self._inner.open(start, stop, branch=branch))
+    def open(self, start: int, stop: int, *, branch: bool, via: str = "") -> Segment:
+        return _GatedSegment(self._gate, self._inner.open(start, stop, branch=branch, via=via))
 
     def close(self) -> None:
         self._gate.open()
@@ -88,8 +88,8 @@ class FailingRuntime:
     def __init__(self, bundle: Bundle) -> None:
         self._inner = OnnxRuntime(bundle)
 
-    def open(self, start: int, stop: int, *, branch: bool) -> Segment:
-        segment = self._inner.open(start, stop, branch=branch)
+    def open(self, start: int, stop: int, *, branch: bool, via: str = "") -> Segment:
+        segment = self._inner.open(start, stop, branch=branch, via=via)
 
         class Failing:
             spec = segment.spec

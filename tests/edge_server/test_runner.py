@@ -46,7 +46,7 @@ class PacedTail:
             raise PayloadError("bad")
         return (np.array([[payload[0]]], np.float32),)
 
-    def run(self, split: int, features: Sequence[Feature]) -> NDArray[np.float32]:
+    def run(self, split: int, features: Sequence[Feature], via: str = "") -> NDArray[np.float32]:
         if threading.current_thread() is not threading.main_thread():
             assert self.gate.wait(PATIENCE)
         self.batches.append(len(features))
@@ -54,7 +54,7 @@ class PacedTail:
         self.clock.advance(Seconds(self.takes))
         return np.concatenate([feature[0] for feature in features])
 
-    def leave(self, split: int, features: Sequence[Feature], exits: ExitRule) -> Iterator[Heard]:
+    def leave(self, split: int, features: Sequence[Feature], exits: ExitRule, via: str = "") -> Iterator[Heard]:
         """Payloads that begin with an even byte leave at the first branch, half-way; the others wait for the gate."""
         self.batches.append(len(features))
         self.threads.append(threading.current_thread().name)

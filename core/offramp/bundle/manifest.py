@@ -17,7 +17,7 @@ A learned bottleneck is a detour around a cut, on which a code crosses in the pl
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
@@ -121,6 +121,22 @@ class SegmentSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeadSpec:
+    """Another form of the stages and branches that a device runs: the same network in other arithmetic."""
+
+    name: str
+    """What plans call it: `int8`. The bundle's own head, in float32, has none."""
+    segments: tuple[SegmentSpec, ...]
+    """In the place of the bundle's own segments between the same cuts; features cross in float32 all the same."""
+    agreement: tuple[tuple[int, float], ...]
+    """(cut, share of samples) that the branch there, or the end, labels as the bundle's own does."""
+    samples: int
+    """That the agreement was counted on; nothing about the head was chosen by them."""
+    how: Mapping[str, str] = field(default_factory=dict)
+    """It came to be, for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BottleneckSpec:
     """A learned bottleneck: a detour around one cut."""
 
@@ -187,6 +203,8 @@ class Manifest:
     provenance: Mapping[str, str] = field(default_factory=dict)
     """How it came to be: data set and its digest, split sizes, seeds, recipe, versions."""
     bottlenecks: tuple[BottleneckSpec, ...] = field(default=(), metadata=UNLESS_DEFAULT)
+    heads: tuple[HeadSpec, ...] = field(default=(), metadata=UNLESS_DEFAULT)
+    """Other forms of what a device runs, beside the bundle's own."""
     tables: Mapping[int | str, CutTables] = field(default_factory=dict, compare=False, repr=False, metadata=IN_A_FILE)
     """By cut, and by the name of a bottleneck for its code: what codecs know beyond ranges. Read from a file, which
     `files` has, as the bundle is opened."""
@@ -244,6 +262,35 @@ class Manifest:
         branch = self.branch_at(cut)
         return self.final_temperature if branch is None else branch.temperature
 
+    def head(self, name: str) -> HeadSpec:
+        """
+        Raises:
+            PlanError: There is none of this name.
+        """
+        for spec in self.heads:
+            if spec.name == name:
+                return spec
+        if not self.heads:
+            raise PlanError(
+                f"there is no head {name!r}: {self.name!r} has its own alone, in float32; leave head= out, or make one: "
+                "offramp quantise DIR --data KIND:PATH"
+            )
+        raise PlanError(unknown("head", name, [spec.name for spec in self.heads]))
+
+    def headed(self, name: str) -> "Manifest":
+        """The bundle as it runs with this head: its segments stand in the place of those between the same cuts.
+
+        An empty name is the bundle's own head, and changes nothing.
+
+        Raises:
+            PlanError: There is none of this name.
+        """
+        if not name:
+            return self
+        others = {(one.start, one.stop, one.branch, one.via): one for one in self.head(name).segments}
+        segments = (others.get((one.start, one.stop, one.branch, one.via), one) for one in self.segments)
+        return replace(self, segments=tuple(segments))
+
     def bottleneck(self, name: str) -> BottleneckSpec:
         """
         Raises:
@@ -283,17 +330,21 @@ class Manifest:
         way = f", via the bottleneck {via}" if via else ""
         raise PlanError(f"the bundle {self.name!r} has no segment from cut {start} to cut {stop} {ending}{way}")
 
+    def begins_via(self, segment: SegmentSpec) -> str:
+        """The bottleneck with whose code a segment begins; empty: it begins with a feature."""
+        return segment.via if segment.via and segment.stop > self.bottleneck(segment.via).cut else ""
+
+    def ends_via(self, segment: SegmentSpec) -> str:
+        """The bottleneck in whose code a segment ends; empty: it ends in none."""
+        return segment.via if segment.via and segment.stop == self.bottleneck(segment.via).cut else ""
+
     def given_to(self, segment: SegmentSpec) -> tuple[TensorSpec, ...]:
         """The tensors that a segment begins with."""
-        begins = segment.via and segment.stop > self.bottleneck(segment.via).cut
-        return self.crossing(segment.start, segment.via if begins else "")
+        return self.crossing(segment.start, self.begins_via(segment))
 
     def left_by(self, segment: SegmentSpec) -> tuple[TensorSpec, ...]:
         """The tensors that a segment hands on; none when it ends at cut n."""
-        if segment.stop == self.end:
-            return ()
-        ends = segment.via and segment.stop == self.bottleneck(segment.via).cut
-        return self.crossing(segment.stop, segment.via if ends else "")
+        return () if segment.stop == self.end else self.crossing(segment.stop, self.ends_via(segment))
 
     def macs(self, segment: SegmentSpec) -> int:
         """Multiply-accumulates of one sample in a segment, its branch included."""

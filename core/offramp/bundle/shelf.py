@@ -28,7 +28,8 @@ def device_part(manifest: Manifest) -> set[str]:
     """What a device may run: its roads and detours with their weights, what is said of plans, samples to time it with.
 
     A road begins at the input and goes on behind each branch that it asks. A detour leads from a split without an
-    answer to the nearest branch, or to the end of the network. Weights come whole: plans that send nothing, and
+    answer to the nearest branch, or to the end of the network; so does one from a bottleneck's code, whose encoders are
+    roads. Weights come whole: plans that send nothing, and
     detours, need nearly all of them.
     """
     branches = {branch.cut for branch in manifest.branches}
@@ -39,7 +40,13 @@ def device_part(manifest: Manifest) -> set[str]:
         nearest = min((cut for cut in branches if cut > start), default=None)
         return stop == manifest.end or (branch and stop == nearest)
 
-    graphs = {spec.file for spec in manifest.segments if runs(spec.start, spec.stop, branch=spec.branch)}
+    graphs = {
+        spec.file
+        for spec in manifest.segments
+        if manifest.ends_via(spec) or runs(spec.start, spec.stop, branch=spec.branch)
+    }
+    folders = tuple(f"graph/{head.name}/" for head in manifest.heads)
+    graphs |= {name for name in manifest.files if name.startswith(folders)}
     return graphs | ({WEIGHTS, TABLES, CANDIDATES, CERTIFICATE, REFERENCE} & set(manifest.files))
 
 

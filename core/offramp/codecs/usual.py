@@ -22,7 +22,11 @@ def candidate_codecs(manifest: Manifest) -> dict[int, list[str]]:
     kind = manifest.sample.kind
     at_input = IMAGE_CODECS if kind == "image" else SIGNAL_CODECS if kind in SIGNALS else INPUT_CODECS
     return {
-        split: [name for name in (_at_features(manifest, split) if split else at_input) if opens(name, manifest, split)]
+        split: [
+            name
+            for name in (*(_at_features(manifest, split) if split else at_input), *_of_codes(manifest, split))
+            if opens(name, manifest, split)
+        ]
         for split in manifest.splits[:-1]
     }
 
@@ -33,6 +37,11 @@ def _at_features(manifest: Manifest, split: int) -> list[str]:
         return list(FEATURE_CODECS)
     stages = {base: "zstd-dict" if base in tables.dictionaries else "zstd" for base in TABLED}
     return [*FEATURE_CODECS, *(f"{base}+{stage}" for base, stage in stages.items())]
+
+
+def _of_codes(manifest: Manifest, split: int) -> list[str]:
+    """What those who made the bottlenecks around this cut found worth trying."""
+    return [f"{spec.name}/{codec}" for spec in manifest.bottlenecks if spec.cut == split for codec in spec.codecs]
 
 
 def known_codecs(manifest: Manifest) -> dict[int, list[str]]:

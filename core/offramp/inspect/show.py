@@ -3,7 +3,7 @@
 from itertools import accumulate
 from typing import Any
 
-from offramp.bundle.manifest import CutSpec, DiscoveredCut, Manifest, TensorSpec
+from offramp.bundle.manifest import BottleneckSpec, CutSpec, DiscoveredCut, Manifest, TensorSpec
 from offramp.bundle.store import WEIGHTS, Bundle
 from offramp.errors import BundleError
 from offramp.exits.certificate import read_certificate
@@ -33,6 +33,8 @@ def show_page(bundle: Bundle) -> str:
     parts = [manifest.name, format_pairs(pairs), _kept_table(manifest)]
     if len(manifest.splits) < len(manifest.cuts):
         parts[-1] += "\n\n* inside a block: its branch can be asked, but no plan splits there"
+    if manifest.bottlenecks:
+        parts.append("bottlenecks, detours on which a code crosses\n" + _indent(_bottleneck_table(manifest)))
     if certified := _certificate(bundle):
         parts.append("what is certified of its exits\n" + _indent(certified))
     if manifest.provenance:
@@ -76,6 +78,7 @@ def show_record(bundle: Bundle) -> dict[str, Any]:
         "segments": len(manifest.segments),
         "nbytes": sum(entry.nbytes for entry in manifest.files.values()),
         "cuts": [_cut_record(manifest, index, macs) for index, macs in enumerate(_macs_before(manifest))],
+        "bottlenecks": [_bottleneck_record(spec) for spec in manifest.bottlenecks],
         "certificate": certificate_record(certificate) if (certificate := read_certificate(bundle)) else None,
         "provenance": dict(manifest.provenance),
     }
@@ -123,6 +126,36 @@ def _kept_table(manifest: Manifest) -> str:
         )
     headers = ("cut", "name", "done before", "feature", "bytes", "range", "branch", "accuracy")
     return format_table(headers, rows, right=(0, 2, 4, 5, 7))
+
+
+def _bottleneck_table(manifest: Manifest) -> str:
+    total = manifest.macs_between(0, manifest.end)
+    rows = [
+        (
+            spec.name,
+            str(spec.cut),
+            _shape(spec.tensor.shape),
+            format_share(spec.encoder_macs, total),
+            format_share(spec.tail_macs, total),
+            "its own" if spec.own_tail else "the network's",
+            ", ".join(spec.codecs),
+        )
+        for spec in manifest.bottlenecks
+    ]
+    headers = ("name", "cut", "code", "encoder", "done after", "tail", "codecs worth trying")
+    return format_table(headers, rows, right=(1, 2, 3, 4))
+
+
+def _bottleneck_record(spec: BottleneckSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "cut": spec.cut,
+        "code": spec.tensor.shape,
+        "encoder_macs": spec.encoder_macs,
+        "tail_macs": spec.tail_macs,
+        "own_tail": spec.own_tail,
+        "codecs": spec.codecs,
+    }
 
 
 def _cut_record(manifest: Manifest, index: int, macs: int) -> dict[str, Any]:

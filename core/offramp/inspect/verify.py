@@ -1,7 +1,8 @@
 """`offramp bundle verify`: does what lies here still answer as the original network did?
 
     files ─► digests ─► every segment opens ─► head ∘ tail at every split ≡ the logits stored by the builder
-                                            └► scores ≡ what their logits and temperature give
+                                            ├► scores ≡ what their logits and temperature give
+                                            └► via each bottleneck: codes and tails agree among themselves
 
 ≡ means max |a - b| / max |b| <= 1e-4.
 
@@ -56,13 +57,14 @@ def verify(path: Path) -> Iterator[Check]:
         broken = 0
         for spec in bundle.manifest.segments:
             try:
-                runtime.open(spec.start, spec.stop, branch=spec.branch)
+                runtime.open(spec.start, spec.stop, branch=spec.branch, via=spec.via)
             except BundleError as error:
                 broken += 1
                 yield Check(what=_name(spec), passed=False, problem=str(error))
         if not broken:
             yield Check(what=f"all {len(bundle.manifest.segments)} segments open and run", passed=True)
             yield from _compare_answers(bundle, runtime)
+            yield from _compare_detours(bundle, runtime)
 
 
 def _compare_answers(bundle: Bundle, runtime: OnnxRuntime) -> Iterator[Check]:
@@ -98,6 +100,31 @@ def _compare_answers(bundle: Bundle, runtime: OnnxRuntime) -> Iterator[Check]:
             yield _alike(f"head and tail at {where}, with its branch", logits_NK, expected_NK)
 
 
+def _compare_detours(bundle: Bundle, runtime: OnnxRuntime) -> Iterator[Check]:
+    """Nobody has stored what is answered via a bottleneck; but its segments have to agree among themselves."""
+    manifest = bundle.manifest
+    for spec in manifest.bottlenecks:
+        samples, _ = bundle.reference()
+        code = runtime.open(0, spec.cut, branch=False, via=spec.name).run((samples,)).feature[0]
+        there = f"the bottleneck {spec.name} around cut {spec.cut}"
+        low, high = float(code.min()), float(code.max())
+        within = low >= -TOLERANCE and high <= 1 + TOLERANCE
+        problem = "" if within else f"values from {low:.3g} to {high:.3g}"
+        yield Check(what=f"the code of {there} lies in [0, 1]", passed=within, problem=problem)
+        alone = runtime.open(spec.cut, spec.cut, branch=False, via=spec.name)
+        encoded = alone.run(_head(runtime, samples, spec.cut)).feature[0]
+        yield _alike(f"the code of {there}, with its head and alone", code, encoded)
+        final = runtime.open(spec.cut, manifest.end, branch=False, via=spec.name).run((code,))
+        yield _alike(
+            f"scores of the last answer via {there}", final.scores_NS, _scores(final, manifest.final_temperature)
+        )
+        for branch in manifest.branches if not spec.own_tail else ():
+            if branch.cut > spec.cut:
+                asked = runtime.open(spec.cut, branch.cut, branch=True, via=spec.name).run((code,))
+                rest = runtime.open(branch.cut, manifest.end, branch=False).run(asked.feature)
+                yield _alike(f"the tail of {there}, past branch {branch.cut}", rest.logits_NK, final.logits_NK)
+
+
 def _head(runtime: OnnxRuntime, samples: Array, split: int) -> Feature:
     return (samples,) if split == 0 else runtime.open(0, split, branch=False).run((samples,)).feature
 
@@ -129,4 +156,5 @@ def _alike(what: str, found: Array | None, expected: Array | None) -> Check:
 
 
 def _name(spec: SegmentSpec) -> str:
-    return f"segment {spec.start} to {spec.stop}{', with its branch' if spec.branch else ''}"
+    way = f", via the bottleneck {spec.via}" if spec.via else ""
+    return f"segment {spec.start} to {spec.stop}{', with its branch' if spec.branch else ''}{way}"

@@ -80,10 +80,14 @@ class ProfileCommand:
                 if manifest.branch_at(cut) is not None:
                     line += f" head with branch {_show(profile.segment(0, cut, branch=True))}"
                 print(line.rstrip())
+            for bottleneck in manifest.bottlenecks:
+                cut, via = bottleneck.cut, bottleneck.name
+                head, tail = profile.segment(0, cut, via=via), profile.segment(cut, manifest.end, via=via)
+                print(f"via {cut:2} {via:20} head {_show(head):22} tail {_show(tail)}")
             print()
             for name, encode in profile.encode.items():
                 decode = profile.decode[name]
-                print(f"{name:24} encode {format_seconds(encode.median):>9}  decode {format_seconds(decode.median):>9}")
+                print(f"{name:30} encode {format_seconds(encode.median):>9}  decode {format_seconds(decode.median):>9}")
         return 0
 
 

@@ -2,7 +2,7 @@
 
     samples ─► segment ─► branch ─► segment ─► branch ─► … ─► the end of the network
                   │ at each split, for each quantiser
-                  ├─► pack, once ─► each entropy stage ─► how many bytes
+                  ├─► pack, once ─► each entropy stage ─► how many bytes        (via a bottleneck: of its code)
                   └─► unpack ─► tail ─► what the edge would answer
 
 With the segments and codecs that are deployed. Codecs that lose nothing lead to the end of the network itself, so no
@@ -21,6 +21,7 @@ from offramp.bundle.manifest import Manifest, TensorSpec
 from offramp.bundle.store import Bundle
 from offramp.codecs.catalog import open_codec, open_stage
 from offramp.codecs.codec import Codec
+from offramp.plan import via_of
 from offramp.records import Array, Feature
 from offramp.runtime.runtime import Runtime, SegmentOutputs
 from offramp.tail import Tail
@@ -95,13 +96,18 @@ class Listener:
             if outputs.logits_NK is not None and outputs.scores_NS is not None:
                 voice = FINAL if cut == self._end else branch_voice(cut)
                 logits[voice], scores[voice] = outputs.logits_NK, outputs.scores_NS
+            crossing = {"": outputs.feature}
             for way in self._ways.get(cut, ()):
-                packed = [way.codec.encode(one) for one in _singles(outputs.feature)]
+                if way.via not in crossing:
+                    encoder = self._runtime.open(cut, cut, branch=False, via=way.via)
+                    crossing[way.via] = encoder.run(outputs.feature).feature
+                packed = [way.codec.encode(one) for one in _singles(crossing[way.via])]
                 for name, compress in way.stages.items():
                     sizes = [len(compress(payload)) for payload in packed] if compress else list(map(len, packed))
                     payload_bytes[cut, name] = np.array(sizes, dtype=np.int64)
                 if way.voice != FINAL:
-                    logits[way.voice] = self._tail.run(cut, [way.codec.decode(payload) for payload in packed])
+                    features = [way.codec.decode(payload) for payload in packed]
+                    logits[way.voice] = self._tail.run(cut, features, way.via)
         return Heard(logits=logits, scores=scores, payload_bytes=payload_bytes)
 
     def _walk(self, batch: Array) -> Iterator[tuple[int, SegmentOutputs]]:
@@ -152,6 +158,8 @@ class _Way:
 
     codec: Codec
     """Without an entropy stage: its payloads are what the stages compress."""
+    via: str
+    """The bottleneck whose code it writes; empty: it writes the feature."""
     voice: str
     stages: Mapping[str, Compress | None]
     """By the whole codec's name; None where nothing follows."""
@@ -178,8 +186,11 @@ def _ways(manifest: Manifest, split: int, names: Sequence[str]) -> tuple[_Way, .
     ways = []
     for quantiser, behind in stages.items():
         codec = open_codec(quantiser, manifest, split)
-        voice = FINAL if is_lossless(codec, manifest.cuts[split].tensors) else tail_voice(split, quantiser)
-        ways.append(_Way(codec=codec, voice=voice, stages=behind))
+        via = via_of(quantiser)
+        # A bottleneck loses something even where the codec of its code does not.
+        lossless = not via and is_lossless(codec, manifest.cuts[split].tensors)
+        voice = FINAL if lossless else tail_voice(split, quantiser)
+        ways.append(_Way(codec=codec, via=via, voice=voice, stages=behind))
     return tuple(ways)
 
 

@@ -19,6 +19,7 @@ from offramp.bundle.store import Bundle
 from offramp.clock import Clock
 from offramp.codecs.catalog import open_codec
 from offramp.errors import BundleError
+from offramp.plan import via_of
 from offramp.records import Array, Feature
 from offramp.runtime.board import Effort
 from offramp.runtime.runtime import Runtime
@@ -72,14 +73,15 @@ class Profile:
     end: int
     """n: the last cut."""
     segments: Mapping[str, Cost]
-    """By `start-stop`, or `start-stop+branch` when it ends in a branch."""
+    """By name, as `segment_name` has it."""
     encode: Mapping[str, Cost]
     """By `split:codec`."""
     decode: Mapping[str, Cost]
 
-    def segment(self, start: int, stop: int, *, branch: bool = False) -> Cost:
-        """Of the stages between two cuts, in one graph; nothing when there are none."""
-        return NOTHING if start == stop else self.segments[segment_name(start, stop, branch=branch)]
+    def segment(self, start: int, stop: int, *, branch: bool = False, via: str = "") -> Cost:
+        """Of the stages between two cuts, in one graph; nothing when there are none, and no encoder either."""
+        empty = start == stop and not via
+        return NOTHING if empty else self.segments[segment_name(start, stop, branch=branch, via=via)]
 
     def slowed(self, factor: float) -> "Profile":
         """The profile of an emulated board on which the network takes `factor` times as long.
@@ -126,17 +128,18 @@ def measure_profile(
         if number == WARM_UP:
             times.clear()
         sample: Feature = (samples[number % len(samples)][None],)
-        features: dict[int, Feature] = {0: sample}
-        # By their start, so that the feature at a segment's start is there before it runs.
-        for spec in sorted(manifest.segments, key=lambda spec: (spec.start, spec.stop, spec.branch)):
-            segment = runtime.open(spec.start, spec.stop, branch=spec.branch)
-            name = segment_name(spec.start, spec.stop, branch=spec.branch)
-            feature = rested(name, segment.run, features[spec.start], effort or clock.now).feature
-            features.setdefault(spec.stop, feature)
+        features: dict[tuple[int, str], Feature] = {(0, ""): sample}
+        # By their start, so that what a segment begins with is there before it runs: codes after the cut's feature.
+        for spec in sorted(manifest.segments, key=lambda spec: (spec.start, manifest.begins_via(spec), spec.stop)):
+            segment = runtime.open(spec.start, spec.stop, branch=spec.branch, via=spec.via)
+            name = segment_name(spec.start, spec.stop, branch=spec.branch, via=spec.via)
+            given = features[spec.start, manifest.begins_via(spec)]
+            feature = rested(name, segment.run, given, effort or clock.now).feature
+            features.setdefault((spec.stop, manifest.ends_via(spec)), feature)
         if number and (number - WARM_UP) % CODEC_TURN:
             continue
         for (split, name), codec in opened.items():
-            payload = rested(f"encode {split}:{name}", codec.encode, features[split], clock.now)
+            payload = rested(f"encode {split}:{name}", codec.encode, features[split, via_of(name)], clock.now)
             rested(f"decode {split}:{name}", codec.decode, payload, clock.now)
 
     costs = {name: cost_of(values) for name, values in times.items()}
@@ -152,8 +155,9 @@ def measure_profile(
     )
 
 
-def segment_name(start: int, stop: int, *, branch: bool) -> str:
-    return f"{start}-{stop}{'+branch' * branch}"
+def segment_name(start: int, stop: int, *, branch: bool, via: str = "") -> str:
+    """`0-3`; `0-3+branch` when it ends in a branch; `0-3~slim` via a bottleneck."""
+    return f"{start}-{stop}{'+branch' * branch}{'~' * bool(via)}{via}"
 
 
 def cost_of(values: list[float]) -> Cost:

@@ -25,7 +25,7 @@ from offramp.exits.catalog import open_policy
 from offramp.exits.policy import BranchOutputs
 from offramp.exits.walk import STAYED, walk
 from offramp.measure.observe import Observations
-from offramp.plan import NO_EXIT, ExitRule, Plan
+from offramp.plan import NO_EXIT, ExitRule, Plan, via_of
 from offramp.planning.bounds import PairedLoss, wilson_low
 from offramp.planning.front import uncovered
 from offramp.planning.rules import rules_for
@@ -63,6 +63,11 @@ class Candidate:
     payload_mean: float
     """Bytes of one sent payload, on average over the samples that are sent."""
     payload_p95: float
+
+    @property
+    def via(self) -> str:
+        """The bottleneck that its codec names; empty where the feature itself crosses."""
+        return via_of(self.codec)
 
     def plan(self, revision: Revision = NO_REVISION) -> Plan:
         return Plan(split=self.split, exit=self.exit, codec=self.codec, revision=revision)
@@ -235,13 +240,13 @@ def _worth_keeping(judged: Sequence[Candidate], plain: Sequence[Candidate], mani
     both = [*plain, *judged]
     kept_C = np.array([-one.loss_high for one in both])
     cost_CD = np.array([[1 - one.accuracy, *_costs(one, manifest)] for one in both])
-    slack_CD = np.tile([ACCURACY_SLACK, SLACK, BRANCH_SLACK, SLACK, 0.0], (len(both), 1))
+    slack_CD = np.tile([ACCURACY_SLACK, SLACK, SLACK, BRANCH_SLACK, SLACK, 0.0], (len(both), 1))
     slack_CD[:, -1] = SLACK * cost_CD[:, -1]
     return [both[place] for place in sorted(uncovered(kept_C, cost_CD, slack_CD)) if place >= len(plain)]
 
 
 def _costs(candidate: Candidate, manifest: Manifest) -> list[float]:
-    """Of an average sample: share of the network executed on the device, branches asked, share sent, bytes.
+    """Of an average sample: operations on the device and at the edge in networks, branches asked, share sent, bytes.
 
     The cost formula grows with each of these and with nothing else, as far as operations tell a host's time: what is
     covered here would hardly win anywhere.
@@ -252,8 +257,14 @@ def _costs(candidate: Candidate, manifest: Manifest) -> list[float]:
     for stop, share in zip([*candidate.exit.asked, candidate.split], shares, strict=True):
         executed += share * sum(macs[here:stop])
         here = stop
+    finished = sum(macs[candidate.split :])
+    if candidate.via:
+        bottleneck = manifest.bottleneck(candidate.via)
+        executed += candidate.offload * bottleneck.encoder_macs
+        finished = bottleneck.tail_macs
     return [
         executed / max(1, sum(macs)),
+        candidate.offload * finished / max(1, sum(macs)),
         sum(candidate.reach),
         candidate.offload,
         candidate.offload * candidate.payload_mean,

@@ -50,7 +50,6 @@ def check(plan: Plan, manifest: Manifest) -> None:
     for cut in plan.exit.asked:
         if manifest.branch_at(cut) is None:
             raise PlanError(f"there is no branch at cut {cut}; {manifest.name!r} has branches at {_branches(manifest)}")
-    check_exits(plan.tail, plan.split, manifest)
     try:
         open_policy(plan.exit)
         if plan.split < manifest.end:
@@ -59,6 +58,7 @@ def check(plan: Plan, manifest: Manifest) -> None:
             raise PlanError(f"split {plan.split} sends nothing, so codec={plan.codec} has no use; leave it out")
     except UnknownNameError as error:
         raise PlanError(str(error)) from error
+    check_exits(plan.tail, plan.split, manifest, plan.via)
     if plan.mask and not any(part.policy in EXCLUDING for part in plan.exit.parts):
         raise PlanError(
             f"exit={plan.exit} excludes no class, so mask=on would send nothing; drop it, "

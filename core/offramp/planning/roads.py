@@ -72,17 +72,14 @@ class Roads:
         self._segments, segment_N = _numbered([one for item in items for one in _segments(item, exits)])
         self._segment_CE1 = segment_N.reshape(len(items), exits + 1)
         self._codecs, self._codec_C = _numbered([f"{item.split}:{item.codec}" for item in items])
-        self._tails, self._tail_C = _numbered([item.split for item in items])
+        self._tails, self._tail_C = _numbered([(item.split, item.via) for item in items])
 
     def timed(self, device: Profile, edge: Profile) -> "Times":
         """On these hosts."""
-        costs = [
-            NOTHING if start == stop else device.segment(start, stop, branch=branch)
-            for start, stop, branch in self._segments
-        ]
+        costs = [device.segment(start, stop, branch=branch, via=via) for start, stop, branch, via in self._segments]
         encode_C = np.array([device.encode.get(name, NOTHING).expected for name in self._codecs])[self._codec_C]
         decode_C = np.array([edge.decode.get(name, NOTHING).expected for name in self._codecs])[self._codec_C]
-        tail_C = np.array([edge.segment(split, edge.end).expected for split in self._tails])[self._tail_C]
+        tail_C = np.array([edge.segment(split, edge.end, via=via).expected for split, via in self._tails])[self._tail_C]
         path_CE1 = np.cumsum(np.array([cost.expected for cost in costs])[self._segment_CE1], axis=1)
         variance_CE1 = np.cumsum(np.array([_variance(cost) for cost in costs])[self._segment_CE1], axis=1)
         exit_CE, head_C = np.ascontiguousarray(path_CE1[:, :-1]), path_CE1[:, -1].copy()
@@ -163,11 +160,11 @@ def key(split: int, rule: ExitRule, codec: str) -> tuple[int, ExitRule, str]:
     return split, rule, codec
 
 
-def _segments(item: Candidate, exits: int) -> list[tuple[int, int, bool]]:
+def _segments(item: Candidate, exits: int) -> list[tuple[int, int, bool, str]]:
     """Between two decisions each; those that a candidate with fewer exits lacks take nothing, before its last one."""
     cuts = [0, *item.exit.asked]
-    asked = [(start, stop, True) for start, stop in pairwise(cuts)]
-    return [*asked, *[(0, 0, False)] * (exits - len(asked)), (cuts[-1], item.split, False)]
+    asked = [(start, stop, True, "") for start, stop in pairwise(cuts)]
+    return [*asked, *[(0, 0, False, "")] * (exits - len(asked)), (cuts[-1], item.split, False, item.via)]
 
 
 def _numbered(names_N: Sequence[Name]) -> tuple[list[Name], Indices]:

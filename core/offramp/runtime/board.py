@@ -43,8 +43,9 @@ class SlowedRuntime:
         self._clock = clock
         self._effort = effort or clock.now
 
-    def open(self, start: int, stop: int, *, branch: bool) -> "SlowedSegment":
-        return SlowedSegment(self._inner.open(start, stop, branch=branch), self._factor, self._clock, self._effort)
+    def open(self, start: int, stop: int, *, branch: bool, via: str = "") -> "SlowedSegment":
+        inner = self._inner.open(start, stop, branch=branch, via=via)
+        return SlowedSegment(inner, self._factor, self._clock, self._effort)
 
     def close(self) -> None:
         self._inner.close()

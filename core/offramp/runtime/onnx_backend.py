@@ -6,7 +6,7 @@ from offramp.bundle.manifest import SegmentSpec
 from offramp.bundle.store import Bundle
 from offramp.errors import BundleError
 from offramp.records import Feature
-from offramp.runtime.opening import CAPACITY, SegmentKeeper, check_ends, feature_outputs, zeros
+from offramp.runtime.opening import CAPACITY, SegmentKeeper, check_ends, zeros
 from offramp.runtime.runtime import SegmentOutputs
 from offramp.runtime.session import bare_run, open_session
 from offramp.runtime.threads import configure_threads, ensure_threads
@@ -60,8 +60,8 @@ def _open(bundle: Bundle, spec: SegmentSpec) -> OnnxSegment:
         session = open_session(str(path), options)
         inputs, outputs = session.get_inputs(), session.get_outputs()
         check_ends(spec, manifest, [item.name for item in inputs], [item.name for item in outputs])
-        segment = OnnxSegment(spec, session, feature_outputs(spec, manifest))
-        segment.run(zeros(manifest.cuts[spec.start]))
+        segment = OnnxSegment(spec, session, len(manifest.left_by(spec)))
+        segment.run(zeros(manifest.given_to(spec)))
     except BundleError:
         raise
     except Exception as error:  # ONNX Runtime's errors share no other parent

@@ -9,7 +9,7 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 
-from offramp.bundle.manifest import CutSpec, Manifest, SegmentSpec
+from offramp.bundle.manifest import Manifest, SegmentSpec, TensorSpec
 from offramp.bundle.store import Bundle
 from offramp.errors import BundleError
 from offramp.records import Feature
@@ -19,7 +19,7 @@ CAPACITY = 16
 """Open segments. One of ResNet-18 costs about 60 MB, and a plan needs a handful."""
 
 S = TypeVar("S", bound=Segment)
-_Key = tuple[int, int, bool]
+_Key = tuple[int, int, bool, str]
 
 
 class SegmentKeeper(ABC, Generic[S]):
@@ -51,14 +51,14 @@ class SegmentKeeper(ABC, Generic[S]):
             BundleError: It cannot be loaded.
         """
 
-    def open(self, start: int, stop: int, *, branch: bool) -> S:
+    def open(self, start: int, stop: int, *, branch: bool, via: str = "") -> S:
         """The segment, opened and warmed unless it is open already; several askers wait for one opening.
 
         Raises:
             PlanError: The bundle holds no such segment.
             BundleError: The segment cannot be loaded.
         """
-        key = (start, stop, branch)
+        key = (start, stop, branch, via)
         with self._lock:
             segment = self._segments.get(key)
             if segment is not None:
@@ -71,7 +71,7 @@ class SegmentKeeper(ABC, Generic[S]):
             return others.result()
         # Outside the lock: opening takes tens of milliseconds, and others go on meanwhile.
         try:
-            segment = self._load(self._bundle.manifest.segment(start, stop, branch=branch))
+            segment = self._load(self._bundle.manifest.segment(start, stop, branch=branch, via=via))
         except BaseException as error:
             with self._lock:
                 del self._opening[key]  # so that the next asker tries again
@@ -87,7 +87,7 @@ class SegmentKeeper(ABC, Generic[S]):
 
     @property
     def opened(self) -> tuple[_Key, ...]:
-        """(start, stop, branch) of the open segments, the least recently used first."""
+        """(start, stop, branch, via) of the open segments, the least recently used first."""
         with self._lock:
             return tuple(self._segments)
 
@@ -103,8 +103,8 @@ def check_ends(spec: SegmentSpec, manifest: Manifest, inputs: Sequence[str], out
     Raises:
         BundleError: They are others.
     """
-    expected_inputs = [f"feature_{index}" for index in range(len(manifest.cuts[spec.start].tensors))]
-    expected_outputs = [f"feature_{index}_out" for index in range(feature_outputs(spec, manifest))]
+    expected_inputs = [f"feature_{index}" for index in range(len(manifest.given_to(spec)))]
+    expected_outputs = [f"feature_{index}_out" for index in range(len(manifest.left_by(spec)))]
     if spec.branch or spec.stop == manifest.end:
         expected_outputs += ["logits", "scores"]
     for what, expected, found in (("inputs", expected_inputs, inputs), ("outputs", expected_outputs, outputs)):
@@ -114,11 +114,6 @@ def check_ends(spec: SegmentSpec, manifest: Manifest, inputs: Sequence[str], out
             )
 
 
-def feature_outputs(spec: SegmentSpec, manifest: Manifest) -> int:
-    """How many of a segment's outputs are the feature: none when it ends at cut n."""
-    return len(manifest.cuts[spec.stop].tensors) if spec.stop < manifest.end else 0
-
-
-def zeros(cut: CutSpec) -> Feature:
-    """What a segment that begins here is warmed with."""
-    return tuple(np.zeros((1, *tensor.shape), tensor.dtype) for tensor in cut.tensors)
+def zeros(tensors: Sequence[TensorSpec]) -> Feature:
+    """What a segment that begins with these is warmed with."""
+    return tuple(np.zeros((1, *tensor.shape), tensor.dtype) for tensor in tensors)

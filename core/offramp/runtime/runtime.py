@@ -32,8 +32,9 @@ class Segment(Protocol):
 class Runtime(Protocol):
     """Opens segments of one bundle; keeps a bounded number of them open, the least recently used leaves."""
 
-    def open(self, start: int, stop: int, *, branch: bool) -> Segment:
-        """The segment, opened and warmed (one run on zeros) unless it is open already. Safe from any thread.
+    def open(self, start: int, stop: int, *, branch: bool, via: str = "") -> Segment:
+        """The segment, via a bottleneck where one is named, opened and warmed (one run on zeros) unless it
+        is open already. Safe from any thread.
 
         Raises:
             PlanError: The bundle holds no such segment.

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from offramp.bundle.manifest import CutSpec, Manifest, SegmentSpec
+from offramp.bundle.manifest import Manifest, SegmentSpec, TensorSpec
 from offramp.bundle.store import Bundle
 from offramp.errors import BundleError, MissingExtraError, SettingsError
 from offramp.records import Array, Feature
-from offramp.runtime.opening import CAPACITY, SegmentKeeper, check_ends, feature_outputs, zeros
+from offramp.runtime.opening import CAPACITY, SegmentKeeper, check_ends, zeros
 from offramp.runtime.runtime import SegmentOutputs
 from offramp.runtime.torch_ops.program import Program, translate
 from offramp.runtime.torch_ops.weights import Weights
@@ -47,8 +47,8 @@ class TorchSegment:
         self._torch_device = torch_device
         self._program = program
         self._weight_places = {_place(weight) for weight in program.weights}
-        self._expected = [(tensor.shape, np.dtype(tensor.dtype)) for tensor in manifest.cuts[spec.start].tensors]
-        self._features = feature_outputs(spec, manifest)
+        self._expected = [(tensor.shape, np.dtype(tensor.dtype)) for tensor in manifest.given_to(spec)]
+        self._features = len(manifest.left_by(spec))
         self._answers = spec.branch or spec.stop == manifest.end
 
     def run(self, feature: Feature) -> SegmentOutputs:
@@ -60,7 +60,7 @@ class TorchSegment:
         # Operators broadcast: another shape could go through, and be silently wrong.
         if [(array.shape[1:], array.dtype) for array in feature] != self._expected:
             found = ", ".join(f"{array.dtype}{list(array.shape)}" for array in feature)
-            raise ValueError(f"{found} is no feature of cut {self.spec.start}, whose rows are {self._expected}")
+            raise ValueError(f"{found} is nothing that {self.spec.file} takes, whose rows are {self._expected}")
         with self._torch.inference_mode():
             given = [self._torch.from_numpy(_usable(array)).to(self._torch_device) for array in feature]
             values = self._own(self._program.run(given), given)
@@ -109,10 +109,10 @@ class TorchRuntime(SegmentKeeper[TorchSegment]):
             model = onnx.load(path, load_external_data=False)
             inputs = [value.name for value in model.graph.input]
             check_ends(spec, manifest, inputs, [value.name for value in model.graph.output])
-            _check_shapes(model, spec, manifest.cuts[spec.start])
+            _check_shapes(model, spec, manifest.given_to(spec))
             program = translate(model, spec.file, self._weights, self._torch_device)
             segment = TorchSegment(spec, manifest, program, self._torch_device)
-            segment.run(zeros(manifest.cuts[spec.start]))
+            segment.run(zeros(manifest.given_to(spec)))
         except BundleError:
             raise
         except Exception as error:  # those of protobuf, numpy and torch share no other parent
@@ -152,8 +152,8 @@ def _find_device(name: str) -> "torch.device":
     return device
 
 
-def _check_shapes(model: "ModelProto", spec: SegmentSpec, cut: CutSpec) -> None:
-    for value, tensor in zip(model.graph.input, cut.tensors, strict=True):
+def _check_shapes(model: "ModelProto", spec: SegmentSpec, tensors: Sequence[TensorSpec]) -> None:
+    for value, tensor in zip(model.graph.input, tensors, strict=True):
         found = tuple(size.dim_value for size in value.type.tensor_type.shape.dim)[1:]
         if found != tensor.shape:
             raise BundleError(

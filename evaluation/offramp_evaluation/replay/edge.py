@@ -43,6 +43,7 @@ class _Group(NamedTuple):
     split: int
     exits: ExitRule
     queue: int
+    via: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +74,7 @@ class SimulatedEdge:
     def __init__(self, hub: Hub, tape: Tape, manifest: Manifest, profile: Profile, settings: EdgeSettings) -> None:
         self._hub = hub
         self._tape = tape
+        self._manifest = manifest
         self._charge = Charge.of(manifest)
         self._profile = profile
         self._costs = Costs()
@@ -93,7 +95,7 @@ class SimulatedEdge:
         """A request of `nbytes` has arrived; `done` is called, from an event, when it is answered or refused."""
         now = self._hub.now()
         deadline = Seconds(now + budget) if math.isfinite(budget) else Seconds(math.inf)
-        group = _Group(plan.split, plan.tail, plan.queue)
+        group = _Group(plan.split, plan.tail, plan.queue, plan.via)
         try:
             alive_K = alive_from_proto(alive, self._tape.header.classes)
             request = _Request(row, plan.codec, now, alive_K, done)
@@ -137,20 +139,25 @@ class SimulatedEdge:
 
     def _course(self, group: _Group, batch: list[_Request], waiting: int) -> _Course:
         size, end, charge = len(batch), self._profile.end, self._charge
+        # Where a bottleneck leads past the split's own stages: what it takes more than they, its decoder above all.
+        rest = charge.whole - charge.before[group.split]
+        more = self._manifest.bottleneck(group.via).tail_macs - rest if group.via else 0.0
         if not group.exits.thresholds or waiting < group.queue:
-            computed = self._profile.segment(group.split, end).expected * size
-            self.macs += size * (charge.whole - charge.before[group.split])
+            computed = self._profile.segment(group.split, end, via=group.via).expected * size
+            self.macs += size * (rest + more)
             return _Course([STAYED] * size, [UNKNOWN] * size, [computed] * size, computed)
         row_N = np.array([request.row for request in batch])
         walked = walk_tape(self._tape, group.exits, row_N, np.full(size, UNKNOWN))
-        after_N, going_N, here, seconds = np.zeros(size), np.ones(size, np.bool_), group.split, 0.0
+        after_N, going_N, seconds = np.zeros(size), np.ones(size, np.bool_), 0.0
+        here, via = group.split, group.via
         for cut in group.exits.asked:
-            seconds += self._profile.segment(here, cut, branch=True).expected * int(going_N.sum())
+            seconds += self._profile.segment(here, cut, branch=True, via=via).expected * int(going_N.sum())
             after_N[going_N] = seconds
-            going_N, here = going_N & (walked.left_at_N != cut), cut
-        seconds += self._profile.segment(here, end).expected * int(going_N.sum())
+            going_N, here, via = going_N & (walked.left_at_N != cut), cut, ""
+        seconds += self._profile.segment(here, end, via=via).expected * int(going_N.sum())
         after_N[going_N] = seconds
-        self.macs += float(charge.of_each(walked, group.exits.asked).sum()) - size * charge.before[group.split]
+        spent = float(charge.of_each(walked, group.exits.asked).sum())
+        self.macs += spent + size * (more - charge.before[group.split])
         return _Course(walked.left_at_N.tolist(), walked.label_N.tolist(), after_N.tolist(), seconds)
 
     def _answer(

@@ -1,7 +1,7 @@
 """From a bundle, a tape, profiles and a trace to the rows of a record."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -28,12 +28,15 @@ from offramp_evaluation.replay import arrivals
 from offramp_evaluation.replay.contest import BASELINES, ORACLE, STRATEGIES, Contestant, Load, contestants
 from offramp_evaluation.replay.course import course_of
 from offramp_evaluation.replay.drivers import StandingClock
-from offramp_evaluation.replay.record import Row
-from offramp_evaluation.replay.run import Replayed, replay
+from offramp_evaluation.replay.happened import Happened
+from offramp_evaluation.replay.record import Row, record_of
+from offramp_evaluation.replay.run import replay
 from offramp_evaluation.replay.scenario import DeviceScript, Scenario
 from offramp_evaluation.traces.statistics import describe
 from offramp_evaluation.traces.trace import Trace
 
+Perform = Callable[[Contestant, NDArray[np.intp]], Happened]
+"""What performs a contestant over [D, M] rows of the tape, those of each device."""
 MEASURED = 5
 """Samples that a stretch must have for its mean to say something."""
 BLOCK = 5.0
@@ -137,21 +140,47 @@ class Experiment:
             duration=self.duration,
         )
 
-    def rows(self, progress: Callable[[str], None] = lambda _name: None) -> Iterator[Row]:
-        """Replay every contestant over the same samples, arrivals and link.
+    def rows(
+        self, progress: Callable[[str], None] = lambda _name: None, perform: Perform | None = None
+    ) -> Iterator[Row]:
+        """Every contestant over the same samples, arrivals and link: replayed, unless something else performs it.
 
         The oracle comes last, and is never worse than a row before it that is as accurate: whoever knows the future
         would have done the same.
         """
-        rows_DM = self._choose_rows()
+        rows_DM, perform = self._choose_rows(), self._replay if perform is None else perform
         floor, done = self._floor(rows_DM), list[Row]()
         for contestant in self.contestants():
             progress(contestant.name)
-            row = self._row(contestant, replay(self._scenario(contestant, rows_DM)))
+            row = self._row(contestant, perform(contestant, rows_DM))
             if contestant.name == ORACLE:
                 row = _best_of(row, done, floor)
             done.append(row)
             yield row
+
+    def record(self, rows: Sequence[Row], live: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What `rows` gave, as a record without its `run`; see `record_of`."""
+        return record_of(
+            rows,
+            self.inputs(),
+            against=next((row.name for row in rows if row.strategy), rows[0].name),
+            block=self.block,
+            labels=self.manifest.labels,
+            link=self.up,
+            energy=None if self.energy is None else self.energy.label,
+            live=live,
+        )
+
+    def arrivals_of(self, number: int) -> NDArray[np.float64]:
+        """[M] seconds since the start at which the samples of a device arrive."""
+        if self.arrivals is not None:
+            return self.arrivals[: self.samples]
+        if self.poisson:
+            return arrivals.poisson(self.rate, self.samples, seed=self.seed + number)
+        return arrivals.fixed(self.rate, self.samples, phase=number / self.devices)
+
+    def _replay(self, contestant: Contestant, rows_DM: NDArray[np.intp]) -> Happened:
+        return replay(self._scenario(contestant, rows_DM))
 
     def _floor(self, rows_DM: NDArray[np.intp]) -> float:
         """Accuracy that the whole network reaches on these samples, less what may be lost and as much again.
@@ -181,9 +210,9 @@ class Experiment:
             manifest=self.manifest,
             devices=tuple(
                 DeviceScript(
-                    name=_name(number),
+                    name=device_name(number),
                     rows=rows_M,
-                    arrivals=self._arrivals(number),
+                    arrivals=self.arrivals_of(number),
                     driver=contestant.drive(),
                     profile=self.device,
                 )
@@ -196,14 +225,7 @@ class Experiment:
             deadline=self.wanted.deadline,
         )
 
-    def _arrivals(self, number: int) -> NDArray[np.float64]:
-        if self.arrivals is not None:
-            return self.arrivals[: self.samples]
-        if self.poisson:
-            return arrivals.poisson(self.rate, self.samples, seed=self.seed + number)
-        return arrivals.fixed(self.rate, self.samples, phase=number / self.devices)
-
-    def _row(self, contestant: Contestant, done: Replayed) -> Row:
+    def _row(self, contestant: Contestant, done: Happened) -> Row:
         outcomes, deadline = Outcomes.of(done.results), self.wanted.deadline
         started = Counter(str(done.plans[result.revision]) for result in done.results)
         return Row(
@@ -219,12 +241,12 @@ class Experiment:
             deadline=deadline,
             outcomes=outcomes,
             summary=summarise(outcomes, deadline=deadline, duration=self.duration),
-            course=course_of(done, {_name(number): self._arrivals(number) for number in range(self.devices)}),
+            course=course_of(done, {device_name(number): self.arrivals_of(number) for number in range(self.devices)}),
             joules=None if self.energy is None else _joules(self.energy, done),
             prediction=_prediction(done, deadline) if contestant.strategy else None,
         )
 
-    def _macs(self, done: Replayed, result: Result) -> int:
+    def _macs(self, done: Happened, result: Result) -> int:
         """Executed on the device: stages up to where the sample left or was sent, and each branch asked on the way."""
         if result.exit is None:
             return 0
@@ -235,14 +257,20 @@ class Experiment:
         reached = result.exit if left_early else plan.split
         if result.answered is Answered.DEGRADED:
             reached = max(reached, result.exit)  # it walked on from the split
-        stages = sum(stage.macs for stage in self.manifest.stages[:reached])
+        stages = self.manifest.macs_between(0, reached)
+        if plan.via and not left_early:  # and back out of the code, where it walked on from there
+            bottleneck = self.manifest.bottleneck(plan.via)
+            stages = self.manifest.macs_between(0, plan.split) + bottleneck.encoder_macs
+            if reached > plan.split:
+                stages += bottleneck.tail_macs - self.manifest.macs_between(reached, self.manifest.end)
         branches = sum(
             branch.macs for branch in self.manifest.branches if branch.cut in asked and branch.cut <= reached
         )
         return stages + branches
 
 
-def _name(number: int) -> str:
+def device_name(number: int) -> str:
+    """Of the streams in a record."""
     return f"device {number}"
 
 
@@ -265,7 +293,7 @@ def _best_of(oracle: Row, others: list[Row], floor: float) -> Row:
     return replace(best, name=oracle.name, about=about, deployable=False, strategy=True, prediction=oracle.prediction)
 
 
-def _joules(model: EnergyModel, done: Replayed) -> float:
+def _joules(model: EnergyModel, done: Happened) -> float:
     """On the device, of an average sample: pings and probes are spread over all."""
     computed = sum(item.timings.head + item.timings.encode + item.timings.fallback for item in done.results)
     total = model.joules(
@@ -278,7 +306,7 @@ def _joules(model: EnergyModel, done: Replayed) -> float:
     return float(total) / len(done.results)
 
 
-def _prediction(done: Replayed, deadline: Seconds) -> PredictionError:
+def _prediction(done: Happened, deadline: Seconds) -> PredictionError:
     """Over the stretches from one change of plan to the next; the mean forecast of each, against what came."""
     came: dict[Revision, list[float]] = {}
     for result in done.results:

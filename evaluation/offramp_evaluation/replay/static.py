@@ -155,7 +155,7 @@ class StaticReplay:
             ).expected
             here = cut
         staying = left_at_N == STAYED
-        service_N[staying] += self._device.segment(here, plan.split).expected
+        service_N[staying] += self._device.segment(here, plan.split, via=plan.via).expected
         service_N[staying] += self._device.encode.get(f"{plan.split}:{plan.codec}", NOTHING).expected
         return left_at_N, service_N, walked.label_N
 
@@ -166,12 +166,12 @@ class StaticReplay:
         exits = plan.tail if plan.queue <= 1 else NO_EXIT
         walked = walk_tape(self._tape, exits, rows, answers.label_N[rows])
         label_N, exit_N = walked.label_N, np.where(walked.left_at_N >= 0, walked.left_at_N, self._manifest.end)
-        seconds_N, here = np.full(len(rows), decode), plan.split
+        seconds_N, here, via = np.full(len(rows), decode), plan.split, plan.via
         for cut in exits.asked:
-            seconds_N[exit_N >= cut] += self._edge.segment(here, cut, branch=True).expected
-            here = cut
+            seconds_N[exit_N >= cut] += self._edge.segment(here, cut, branch=True, via=via).expected
+            here, via = cut, ""
         whole_N = exit_N == self._manifest.end
-        seconds_N[whole_N] += self._edge.segment(here, self._edge.end).expected
+        seconds_N[whole_N] += self._edge.segment(here, self._edge.end, via=via).expected
         if alive_NK is not None:
             for cut in np.unique(exit_N).tolist():
                 voice = answers if cut == self._manifest.end else self._tape.branch(cut)

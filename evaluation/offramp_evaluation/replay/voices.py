@@ -40,12 +40,12 @@ class TapeRuntime:
         self._tape = tape
         self._manifest = manifest
         self._profile = profile
-        self._segments: dict[tuple[int, int, bool], TapeSegment] = {}
+        self._segments: dict[tuple[int, int, bool, str], TapeSegment] = {}
 
-    def open(self, start: int, stop: int, *, branch: bool) -> "TapeSegment":
-        key = (start, stop, branch)
+    def open(self, start: int, stop: int, *, branch: bool, via: str = "") -> "TapeSegment":
+        key = (start, stop, branch, via)
         if key not in self._segments:
-            self._segments[key] = self._read(self._manifest.segment(start, stop, branch=branch))
+            self._segments[key] = self._read(self._manifest.segment(start, stop, branch=branch, via=via))
         return self._segments[key]
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class TapeRuntime:
 
     def _read(self, spec: SegmentSpec) -> "TapeSegment":
         ends = spec.stop == self._manifest.end
-        cost = self._profile.segment(spec.start, spec.stop, branch=spec.branch).expected
+        cost = self._profile.segment(spec.start, spec.stop, branch=spec.branch, via=spec.via).expected
         logits_N1K = scores_N1S = None
         if spec.branch or ends:
             voice = self._tape.final() if ends else self._tape.branch(spec.stop)

@@ -62,6 +62,10 @@ class Dads(Strategy):
         for cut in grounds.manifest.splits:
             device_K[cut] = grounds.device.segment(0, cut).expected
             edge_K[cut] = grounds.edge.segment(cut, end).expected
+        # What the stages' own times lack of candidates via a bottleneck: its encoder, its decoder, another tail.
+        times, via_C = self._model.times, np.array([bool(item.via) for item in self._model.candidates])
+        self._detour_C = (times.head_C - device_K[self._split_C]) * via_C
+        self._decoder_C = (times.edge_C - times.decode_C - edge_K[self._split_C]) * via_C
         # A longer piece may measure shorter by chance, but no stage takes less than nothing.
         self._device_K = np.maximum.accumulate(device_K)
         self._edge_K = np.maximum.accumulate(edge_K[::-1])[::-1]
@@ -87,6 +91,7 @@ class Dads(Strategy):
         times = self._model.times
         tail_C = (times.edge_C - times.decode_C) * situation.edge_slow
         crossing_C = away_seconds(self._model, situation) - tail_C + times.encode_C * situation.device_slow
+        crossing_C = crossing_C + self._detour_C * situation.device_slow + self._decoder_C * situation.edge_slow
         place_K = np.zeros(len(self._device_K), dtype=np.intp)
         crossing_K = np.full(len(self._device_K), np.inf)
         for place, (split, seconds) in enumerate(zip(self._split_C, crossing_C, strict=True)):

@@ -88,7 +88,8 @@ def is_temporal(policy: str) -> bool:
 
 def bench_of(subject: Subject, task: Task) -> Bench:
     said = subject.calibration
-    return Bench(recorded=said, charge=subject.charge, quality=task.quality(said.final_label_N, said.truth_N))
+    quality = task.quality(said.final_label_N, said.truth_N, said.group_N)
+    return Bench(recorded=said, charge=subject.charge, quality=quality)
 
 
 def compete(subject: Subject, task: Task) -> Iterator[Score]:

@@ -13,6 +13,9 @@ from offramp.registry import Catalogue
 
 Labels = NDArray[np.int64]
 
+FEW = 30
+"""Groups, at most, that are left out one by one; of more, one alone changes nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -35,13 +38,20 @@ class Task:
             found["macro_f1"] = macro_f1(label_N, truth_N, self.classes)
         return found
 
-    def quality(self, whole_N: Labels, truth_N: Labels) -> Quality:
-        """By how much answers are better than the whole network's, in the measure in which they are worst."""
-        whole = self.measures(whole_N, truth_N)
+    def quality(self, whole_N: Labels, truth_N: Labels, group_N: Labels | None = None) -> Quality:
+        """By how much answers are better than the whole network's, in the measure in which they are worst.
+
+        Where groups are given and few, also whichever of them is left out: what holds thanks to one patient does not
+        hold for others.
+        """
+        parts = [np.ones(len(truth_N), np.bool_)]
+        if group_N is not None and len(groups := np.unique(group_N)) <= FEW:
+            parts += [group_N != group for group in groups]
+        wholes = [self.measures(whole_N[part_N], truth_N[part_N]) for part_N in parts]
 
         def judge(label_N: Labels, truth_N: Labels) -> float:
-            found = self.measures(label_N, truth_N)
-            return min(found[name] - whole[name] for name in whole)
+            founds = [self.measures(label_N[part_N], truth_N[part_N]) for part_N in parts]
+            return min(found[name] - whole[name] for found, whole in zip(founds, wholes, strict=True) for name in whole)
 
         return judge
 

@@ -103,6 +103,21 @@ def test_quality_is_the_measure_that_lost_most() -> None:
     assert macro_f1(missed_N, truth_N, 3) < 0.9
 
 
+def test_what_holds_thanks_to_one_group_does_not_hold() -> None:
+    truth_N, group_N = np.array([0] * 20 + [1] * 10), np.repeat([1, 2, 3], 10)
+    whole_N, label_N = truth_N.copy(), truth_N.copy()
+    whole_N[20:25], label_N[:3] = 0, 1  # the answers gain in the third group, and lose in the first
+    assert IMAGES.quality(whole_N, truth_N)(label_N, truth_N) == pytest.approx(2 / 30)
+    assert IMAGES.quality(whole_N, truth_N, group_N)(label_N, truth_N) == pytest.approx(-3 / 20)
+
+
+def test_groups_as_many_as_samples_are_not_left_out_one_by_one() -> None:
+    truth_N = np.arange(100) % 2
+    label_N = np.where(np.arange(100) == 7, 1 - truth_N, truth_N)
+    judged = IMAGES.quality(truth_N, truth_N, np.arange(100))(label_N, truth_N)
+    assert judged == pytest.approx(-1 / 100)
+
+
 def test_a_spread_over_three_seeds_is_students() -> None:
     spread = Spread.of([0.1, 0.2, 0.3])
     assert spread.mean == pytest.approx(0.2)

@@ -9,8 +9,9 @@ import pytest
 
 from offramp.data import Part, Request, camera_frames, load, split
 from offramp.data import digits as digit_files
+from offramp.data.camera_digits import frames_at, published_frames
 from offramp.data.digits import RANGES, digits, photographs
-from offramp.errors import MissingExtraError
+from offramp.errors import DataError, MissingExtraError
 
 
 def test_the_same_seed_gives_the_same_frames_and_another_does_not() -> None:
@@ -84,3 +85,16 @@ def test_reading_the_digits_imports_neither_scikit_learn_nor_torch() -> None:
         "sys.exit(any(name in sys.modules for name in ('sklearn', 'torch', 'scipy')))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_single_frames_of_the_data_set_are_those_that_all_of_it_has() -> None:
+    first = [image for _, image in islice(published_frames(Part.CALIBRATION), 30)]
+    start = 2 * 12 * len(RANGES[Part.TRAIN])
+    found = frames_at([start + 3, start + 29, start])
+    assert sorted(found) == [start, start + 3, start + 29]
+    assert all((found[start + place] == first[place]).all() for place in (0, 3, 29))
+
+
+def test_a_frame_past_the_end_is_refused() -> None:
+    with pytest.raises(DataError, match="none at 1000000"):
+        frames_at([1_000_000])

@@ -60,12 +60,26 @@ def frames_of_run(
 
     With a limit, at most so many, evenly over the run, and only those are drawn.
     """
-    rng = np.random.default_rng([seed, int(part), number, digit])
-    scene = _Scene(part, digit, rng)
-    length = int(rng.integers(_RUN[0], _RUN[1] + 1))
-    step = 1 if limit is None else max(1, length // limit)
-    for moment in range(length)[::step][:limit]:
+    scene, length = _scene_of_run(part, digit, seed, number)
+    for moment in _moments(length, limit):
         yield scene.frame(moment)
+
+
+def length_of_run(part: Part, digit: int, seed: int, number: int, *, limit: int | None = None) -> int:
+    """How many frames `frames_of_run` gives, without drawing one."""
+    if limit is not None and limit <= _RUN[0]:
+        return limit  # every run is as long
+    return len(_moments(_scene_of_run(part, digit, seed, number)[1], limit))
+
+
+def _scene_of_run(part: Part, digit: int, seed: int, number: int) -> tuple["_Scene", int]:
+    rng = np.random.default_rng([seed, int(part), number, digit])
+    return _Scene(part, digit, rng), int(rng.integers(_RUN[0], _RUN[1] + 1))
+
+
+def _moments(length: int, limit: int | None) -> range:
+    step = 1 if limit is None else max(1, length // limit)
+    return range(length)[::step][:limit]
 
 
 class _Scene:

@@ -81,6 +81,38 @@ def test_streams_side_by_side_are_decided_as_each_sample_alone(name: str, seed: 
     assert_same(told.walk(rule), one_by_one(rule, told))
 
 
+@each_policy
+@given(seed=seeds, classes=st.sampled_from([1, 2, 7, 8, 9, 31, 33, 100, 129, 1000]), draws=st.data())
+@settings(max_examples=10, deadline=None)
+def test_of_any_number_of_classes_one_alone_leaves_the_bits_it_leaves_among_others(
+    policy: str, seed: int, classes: int, draws: st.DataObject
+) -> None:
+    opened, drawn, count = open_policy(draws.draw(rules(policy))), np.random.default_rng(seed), 5
+    together, alone = NO_STATE, [NO_STATE] * count
+    for cut in CUTS:
+        said = noise(drawn, cut, count, classes)
+        with np.errstate(invalid="ignore"):  # infinite logits have no entropy
+            decision, together = opened.decide(said, together)
+            for row in range(count):
+                only = BranchOutputs(cut, said.logits_NK[row : row + 1].copy(), said.scores_NS[row : row + 1].copy())
+                own, alone[row] = opened.decide(only, alone[row])
+                assert own.leaves_N.tolist() == decision.leaves_N[row : row + 1].tolist()
+                assert [bits(array) for array in alone[row]] == [bits(array[row : row + 1]) for array in together]
+
+
+def noise(drawn: np.random.Generator, cut: int, count: int, classes: int) -> BranchOutputs:
+    """Small and large logits, equal ones, nans, here and there an infinite one."""
+    logits_NK = np.round(drawn.normal(0, drawn.choice([0.1, 1, 30]), (count, classes)), drawn.integers(0, 7))
+    logits_NK[drawn.random((count, classes)) < 0.02] = -np.inf
+    logits_NK[drawn.random(count) < 0.1] = np.nan
+    scores_NS = np.round(drawn.random((count, len(SCORES))), 1)
+    return BranchOutputs(cut, logits_NK.astype(np.float32), scores_NS.astype(np.float32))
+
+
+def bits(array: np.ndarray) -> tuple[str, tuple[int, ...], bytes]:
+    return array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes()
+
+
 @each_rule
 @given(seed=seeds, draws=st.data())
 @settings(max_examples=6, deadline=None)

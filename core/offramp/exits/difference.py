@@ -21,9 +21,9 @@ nan, leaves the scene as it was.
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.exits.policy import UNKNOWN, BranchOutputs, Decision, State
-from offramp.exits.rows import Floats, beside, lowered, summed
-from offramp.exits.thresholds import limit_of, shares
+from offramp.exits.policy import EVERYBODY, NOBODY, UNKNOWN, BranchOutputs, Decision, State, read_only
+from offramp.exits.rows import Floats, dotted, lowered, summed
+from offramp.exits.thresholds import shares
 from offramp.plan import ExitRule
 
 _BETWEEN = 2
@@ -43,30 +43,43 @@ class Difference:
     def __init__(self, rule: ExitRule) -> None:
         thresholds = shares(rule)
         self._place = {cut: place for place, cut in enumerate(thresholds)}
-        self._limit = limit_of(2.0 * next(iter(thresholds.values())) ** 2)
+        self._unvoted_1B = read_only(np.full((1, len(thresholds)), UNKNOWN))
+        self._limit = np.float32(2.0 * next(iter(thresholds.values())) ** 2)
 
     def decide(self, outputs: BranchOutputs, state: State) -> tuple[Decision, State]:
         place = self._place.get(outputs.cut)
         if place == 0:
-            return self._compared(outputs.logits_NK, state)
-        count = len(outputs.logits_NK)
+            return (self._compare_one if len(outputs.logits_NK) == 1 else self._compare)(outputs.logits_NK, state)
         reference_NK, scene_N, heard_NK, voted_NB, _ = self._begun(outputs.logits_NK, state)
         if place is not None:
             voted_NB = voted_NB.copy()
             voted_NB[:, place] = outputs.logits_NK.argmax(axis=1)
-        left_N = np.zeros(count, np.bool_)
+        left_N = _nobody(len(outputs.logits_NK))
         return Decision(left_N), (reference_NK, scene_N, heard_NK, voted_NB, left_N)
 
-    def _compared(self, logits_NK: Floats, state: State) -> tuple[Decision, State]:
+    def _compare(self, logits_NK: Floats, state: State) -> tuple[Decision, State]:
         """At the first branch."""
         reference_NK, scene_N = state[:_BETWEEN] or _no_scene(logits_NK)
         heard_NK: Floats = np.exp(lowered(logits_NK))
-        heard_NK /= beside(summed(heard_NK))
+        heard_NK /= summed(heard_NK)[:, None]
         apart_NK: Floats = heard_NK - reference_NK
-        left_N = summed(apart_NK * apart_NK) <= self._limit
-        voted_NB = self._no_votes(len(logits_NK))
+        left_N = dotted(apart_NK, apart_NK) <= self._limit
+        voted_NB = self._unvoted_1B.repeat(len(logits_NK), axis=0)
         voted_NB[:, 0] = logits_NK.argmax(axis=1)
         return Decision(left_N, scene_N), (reference_NK, scene_N, heard_NK, voted_NB, left_N)
+
+    def _compare_one(self, logits_1K: Floats, state: State) -> tuple[Decision, State]:
+        """The same of one sample."""
+        reference_1K, scene_1 = state[:_BETWEEN] or _no_scene(logits_1K)
+        says = logits_1K.argmax()
+        heard_1K: Floats = np.exp(logits_1K - logits_1K[0, says, ...])
+        heard_K = heard_1K[0]
+        heard_K /= summed(heard_K)
+        apart_K: Floats = heard_K - reference_1K[0]
+        left_1 = EVERYBODY if apart_K.dot(apart_K) <= self._limit else NOBODY
+        voted_1B = self._unvoted_1B.copy()
+        voted_1B[0, 0] = says
+        return Decision(left_1, scene_1), (reference_1K, scene_1, heard_1K, voted_1B, left_1)
 
     def settle(self, state: State, label_N: NDArray[np.int64]) -> State:
         if len(state) <= _BETWEEN:
@@ -83,12 +96,11 @@ class Difference:
         if len(state) > _BETWEEN:
             return state
         heard_NK, count = np.full(logits_NK.shape, np.nan, np.float32), len(logits_NK)
-        return *(state or _no_scene(logits_NK)), heard_NK, self._no_votes(count), np.zeros(count, np.bool_)
+        return *(state or _no_scene(logits_NK)), heard_NK, self._unvoted_1B.repeat(count, axis=0), _nobody(count)
 
-    def _no_votes(self, count: int) -> NDArray[np.int64]:
-        voted_NB = np.empty((count, len(self._place)), np.int64)
-        voted_NB[:] = UNKNOWN
-        return voted_NB
+
+def _nobody(count: int) -> NDArray[np.bool_]:
+    return NOBODY if count == 1 else np.zeros(count, np.bool_)
 
 
 def _no_scene(logits_NK: Floats) -> State:

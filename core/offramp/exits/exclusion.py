@@ -24,57 +24,70 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.exits.policy import BranchOutputs, Decision, Instance, State
-from offramp.exits.rows import beside, highest
-from offramp.exits.thresholds import Limit, limit_of, shares
+from offramp.exits.policy import EVERYBODY, BranchOutputs, Decision, Instance, State, alone
+from offramp.exits.rows import Floats
+from offramp.exits.thresholds import shares
 from offramp.plan import ExitRule
 
 Alive = NDArray[np.bool_]
+Limit = tuple[np.float32, np.float32]
+"""Logarithms of the threshold, and of what is left of 1."""
 
-_LAST = np.array(1)
-_OUT = limit_of(-math.inf)
+_OUT = np.array(-math.inf, np.float32)
 
 
 class Exclusion(Instance):
     """A state is the alive classes [N, K]."""
 
+    _monotone = False
+
     def __init__(self, rule: ExitRule) -> None:
         self._limits = {cut: (_logarithm(share), _logarithm(1.0 - share)) for cut, share in shares(rule).items()}
 
-    @np.errstate(invalid="ignore")  # of a nan
     def decide(self, outputs: BranchOutputs, state: State) -> tuple[Decision, State]:
-        logits_NK = outputs.logits_NK
-        before_NK = alive_of(state)
-        if before_NK is None:
-            before_NK = np.full(logits_NK.shape, fill_value=True)
-        if outputs.cut not in self._limits:
-            return Decision(np.zeros(len(logits_NK), np.bool_)), (before_NK,)
-        share, rest = self._limits[outputs.cut]
-        heard_NK = self._heard(logits_NK, before_NK)
-        top_N = highest(heard_NK)
-        bound_N = share - np.logaddexp(-top_N, rest)
-        # Alive and not struck out; a nan compares as False, so that it strikes out nobody.
-        alive_NK = np.greater(before_NK, heard_NK <= beside(bound_N)) | (heard_NK == beside(top_N))
-        leaves_N = np.add.reduce(alive_NK, axis=1) == _LAST
-        return self._decided(leaves_N, heard_NK), (alive_NK,)
+        heard_NK, limit = outputs.logits_NK, self._limits.get(outputs.cut)
+        before_NK: Alive | None = state[0] if state else None
+        if limit is None:
+            return Decision(np.zeros(len(heard_NK), np.bool_)), (_all_of(heard_NK, before_NK),)
+        if len(heard_NK) == 1:
+            return self._decide_alone(heard_NK, limit, before_NK)
+        if self._monotone and before_NK is not None:
+            heard_NK = np.where(before_NK, heard_NK, _OUT)
+        best_N = heard_NK.argmax(axis=1)
+        top_N1 = np.take_along_axis(heard_NK, best_N[:, None], axis=1)
+        with np.errstate(invalid="ignore"):  # of a nan
+            alive_NK = _alive(heard_NK, _bound(top_N1, limit), before_NK) | self._highest(heard_NK, top_N1, before_NK)
+        leaves_N = (np.add.reduce(alive_NK, axis=1) == 1) & ~np.isnan(top_N1[:, 0])
+        return Decision(leaves_N, best_N if self._monotone else None), (alive_NK,)
 
-    def _heard(self, logits_NK: NDArray[np.float32], alive_NK: Alive) -> NDArray[np.float32]:
-        del alive_NK
-        return logits_NK
+    def _decide_alone(self, heard_1K: Floats, limit: Limit, before_1K: Alive | None) -> tuple[Decision, State]:
+        """The same of one sample, without the steps that seldom change anything."""
+        best_1 = heard_1K.argmax(axis=1)
+        if self._monotone and before_1K is not None and not before_1K[0, best_1.item()]:
+            heard_1K = np.where(before_1K, heard_1K, _OUT)
+            best_1 = heard_1K.argmax(axis=1)
+        top = heard_1K[0, best_1.item()]
+        if math.isnan(top):
+            return alone(leaves=False), (_all_of(heard_1K, before_1K),)
+        bound = _bound(top, limit)
+        alive_1K = _alive(heard_1K, bound, before_1K)
+        if bound >= top or (before_1K is not None and not self._monotone):
+            alive_1K |= self._highest(heard_1K, top, before_1K)
+        leaves = np.count_nonzero(alive_1K) == 1
+        if self._monotone and leaves:
+            return Decision(EVERYBODY, best_1), (alive_1K,)
+        return alone(leaves), (alive_1K,)  # the one that is left is the highest scorer
 
-    def _decided(self, leaves_N: NDArray[np.bool_], heard_NK: NDArray[np.float32]) -> Decision:
-        del heard_NK
-        return Decision(leaves_N)  # the one that is left is the highest scorer
+    def _highest(self, heard_NK: Floats, top: Floats, before_NK: Alive | None) -> Alive:
+        """[N, K] who survives whatever the bound."""
+        highest_NK: Alive = heard_NK == top
+        return highest_NK & before_NK if self._monotone and before_NK is not None else highest_NK
 
 
 class MonotoneExclusion(Exclusion):
     """Hears of the alive alone."""
 
-    def _heard(self, logits_NK: NDArray[np.float32], alive_NK: Alive) -> NDArray[np.float32]:
-        return np.where(alive_NK, logits_NK, _OUT)
-
-    def _decided(self, leaves_N: NDArray[np.bool_], heard_NK: NDArray[np.float32]) -> Decision:
-        return Decision(leaves_N, heard_NK.argmax(axis=1))
+    _monotone = True
 
 
 def alive_of(state: State) -> Alive | None:
@@ -89,5 +102,22 @@ def alive_of(state: State) -> Alive | None:
     return alive_NK
 
 
-def _logarithm(share: float) -> Limit:
-    return limit_of(math.log(share) if share > 0.0 else -math.inf)
+def _bound(top: Floats, limit: Limit) -> Floats:
+    """On logits, by the highest of a sample [N, 1]; of one sample, scalars."""
+    share, rest = limit
+    bound: Floats = share - np.logaddexp(-top, rest)
+    return bound
+
+
+def _alive(heard_NK: Floats, bound: Floats, before_NK: Alive | None) -> Alive:
+    """[N, K]"""
+    struck_NK = heard_NK <= bound  # a nan compares as False, so it strikes out nobody
+    return ~struck_NK if before_NK is None else before_NK > struck_NK
+
+
+def _all_of(logits_NK: Floats, before_NK: Alive | None) -> Alive:
+    return np.full(logits_NK.shape, fill_value=True) if before_NK is None else before_NK
+
+
+def _logarithm(share: float) -> np.float32:
+    return np.float32(math.log(share) if share > 0.0 else -math.inf)

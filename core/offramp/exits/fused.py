@@ -13,12 +13,14 @@ own         the branch's own confidence is high enough, whatever the branch call
 
 import math
 
+import numpy as np
+
 from offramp.bundle.manifest import SCORES
-from offramp.exits.policy import BranchOutputs, Decision, Instance, State
-from offramp.exits.thresholds import limit_of, limits, shares
+from offramp.exits.policy import BranchOutputs, Decision, Instance, State, alone
+from offramp.exits.thresholds import limits, shares
 from offramp.plan import ExitRule
 
-_ABOVE_ALL, _BELOW_ALL = limit_of(math.inf), limit_of(-math.inf)
+_ABOVE_ALL, _BELOW_ALL = np.float32(math.inf), np.float32(-math.inf)
 """Thresholds of branches that are not asked."""
 
 
@@ -30,7 +32,10 @@ class AtLeast(Instance):
         self._column = SCORES.index(rule.policy)
 
     def decide(self, outputs: BranchOutputs, state: State) -> tuple[Decision, State]:
-        return Decision(outputs.scores_NS[:, self._column] >= self._limits.get(outputs.cut, _ABOVE_ALL)), state
+        limit = self._limits.get(outputs.cut, _ABOVE_ALL)
+        if len(outputs.scores_NS) == 1:
+            return alone(outputs.scores_NS[0, self._column] >= limit), state
+        return Decision(outputs.scores_NS[:, self._column] >= limit), state
 
 
 class AtMost(Instance):
@@ -41,4 +46,7 @@ class AtMost(Instance):
         self._column = SCORES.index(rule.policy)
 
     def decide(self, outputs: BranchOutputs, state: State) -> tuple[Decision, State]:
-        return Decision(outputs.scores_NS[:, self._column] <= self._limits.get(outputs.cut, _BELOW_ALL)), state
+        limit = self._limits.get(outputs.cut, _BELOW_ALL)
+        if len(outputs.scores_NS) == 1:
+            return alone(outputs.scores_NS[0, self._column] <= limit), state
+        return Decision(outputs.scores_NS[:, self._column] <= limit), state

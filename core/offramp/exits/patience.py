@@ -11,29 +11,42 @@ branch that another policy of the same rule asks counts too, and one whose logit
 # N samples
 """
 
-import numpy as np
+import math
 
-from offramp.exits.policy import BranchOutputs, Decision, Instance, State
-from offramp.exits.rows import highest
+import numpy as np
+from numpy.typing import NDArray
+
+from offramp.exits.policy import BranchOutputs, Decision, Instance, State, alone
 from offramp.exits.thresholds import counts
 from offramp.plan import ExitRule
 
-_ONE = np.array(1)
-_NEVER = np.array(np.iinfo(np.int64).max)
+_NEVER = np.iinfo(np.int64).max
 
 
 class Patience(Instance):
     """A state is what each sample's last branch said, and how many in a row have said it."""
 
     def __init__(self, rule: ExitRule) -> None:
-        self._patience = {cut: np.array(count) for cut, count in counts(rule).items()}
+        self._patience = counts(rule)
 
     def decide(self, outputs: BranchOutputs, state: State) -> tuple[Decision, State]:
-        label_N = outputs.logits_NK.argmax(axis=1)
-        readable_N = ~np.isnan(highest(outputs.logits_NK))
+        logits_NK, patience = outputs.logits_NK, self._patience.get(outputs.cut, _NEVER)
+        label_N = logits_NK.argmax(axis=1)
+        if len(label_N) == 1:
+            row = _in_a_row(logits_NK, label_N, state)
+            return alone(row >= patience), (label_N, np.array([row]))
+        readable_N = ~np.isnan(np.maximum.reduce(logits_NK, axis=1))
         if state:
             before_N, row_N = state
-            row_N = (row_N * (label_N == before_N) + _ONE) * readable_N
+            row_N = (row_N * (label_N == before_N) + 1) * readable_N
         else:
             row_N = readable_N.astype(np.int64)
-        return Decision(row_N >= self._patience.get(outputs.cut, _NEVER)), (label_N, row_N)
+        return Decision(row_N >= patience), (label_N, row_N)
+
+
+def _in_a_row(logits_1K: NDArray[np.float32], label_1: NDArray[np.int64], state: State) -> int:
+    """Of one sample, in plain numbers: several times as fast."""
+    label = label_1.item()
+    if math.isnan(logits_1K[0, label]):  # a nan is the largest
+        return 0
+    return state[1].item() + 1 if state and state[0].item() == label else 1

@@ -11,11 +11,12 @@ streams at once: row i of everything belongs to the sample of the i-th stream th
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+A = TypeVar("A", bound=np.generic)
 State = tuple[NDArray[Any], ...]
 """What a policy remembers: arrays whose row i belongs to the i-th stream. Opaque to everybody else, except that rows
 may be taken (`rows_of`) when some samples leave. From a sample's first branch on they are as many, of the same types,
@@ -43,6 +44,11 @@ class Decision(NamedTuple):
     """How those who leave are labelled; None: as the branch says, by its largest logit."""
 
 
+def alone(leaves: bool | np.bool_) -> Decision:
+    """Of one sample, which is labelled as the branch says."""
+    return _LEAVES if leaves else _STAYS
+
+
 class ExitPolicy(Protocol):
     """Decides, branch by branch, who is sure enough to leave, and with which label."""
 
@@ -61,9 +67,22 @@ class ExitPolicy(Protocol):
         ...
 
 
+def read_only(array: NDArray[A]) -> NDArray[A]:
+    """The same array, which many may hold."""
+    array.flags.writeable = False
+    return array
+
+
 def rows_of(state: State, rows: NDArray[np.intp] | NDArray[np.bool_]) -> State:
     """The state of some of the streams."""
     return tuple(array[rows] for array in state)
+
+
+NOBODY = read_only(np.array([False]))
+"""A single sample stays; made once, since a device decides about one sample at a time."""
+EVERYBODY = read_only(np.array([True]))
+"""A single sample leaves."""
+_STAYS, _LEAVES = Decision(NOBODY), Decision(EVERYBODY)
 
 
 class Instance:

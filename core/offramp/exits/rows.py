@@ -1,40 +1,41 @@
-"""Arithmetic on rows that is as fast for one sample as for many, and says the same of each.
+"""Arithmetic on rows, and on one row alone: the very same numbers, several times as fast.
 
 A device decides about one sample at a time. There, numpy spends its microseconds on setting reductions and broadcasts
-up, so a single row goes another way to the very same numbers.
+up. Of one row, a sum is a scalar and so is all that follows from it, and scalars cost next to nothing. Both ways are
+the same operations in float32, element by element; and sums are dot products, whose BLAS call is the same for a row
+alone (`dot`) as for each of many (`vecdot`), and starts in half the time that a reduction takes to.
 
-# N samples, K classes
+# N samples, K classes; `values` are [N, K], or one row [K]
 """
 
-from typing import TypeVar
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-A = TypeVar("A", bound=np.generic)
 
 
-def highest(values_NK: Floats) -> Floats:
-    """[N] the largest of each row; nan where one is."""
-    if len(values_NK) == 1:
-        return values_NK[:, values_NK.argmax()]
-    highest_N: Floats = np.maximum.reduce(values_NK, axis=1)
-    return highest_N
+def dotted(values: Floats, others: Floats) -> Floats:
+    """Of each two rows that lie side by side in memory, [N]; of one and one, a scalar."""
+    product: Floats = values.dot(others) if values.ndim == 1 else np.vecdot(values, others)
+    return product
 
 
-def beside(column_N: NDArray[A]) -> NDArray[A]:
-    """To be compared with rows [N, K], or taken off them: one alone as a scalar."""
-    return column_N[0, ...] if len(column_N) == 1 else column_N[:, None]
+def summed(values: Floats) -> Floats:
+    """Of each row, [N]; of one alone, a scalar."""
+    total: Floats = values.dot(_ones(len(values))) if values.ndim == 1 else np.vecdot(values, _ones(values.shape[1]))
+    return total
 
 
-def summed(values_NK: Floats) -> Floats:
-    """[N]"""
-    summed_N: Floats = np.add.reduce(values_NK, axis=1)
-    return summed_N
+def lowered(logits: Floats) -> Floats:
+    """Each row minus its largest, side by side in memory. One with a nan becomes nan."""
+    if logits.ndim == 1:
+        return logits - logits[logits.argmax(), ...]  # ...: an array of no dimensions is taken off faster than a scalar
+    logits = np.ascontiguousarray(logits)
+    return logits - np.maximum.reduce(logits, axis=1, keepdims=True)
 
 
-def lowered(logits_NK: Floats) -> Floats:
-    """Each row minus its largest, side by side in memory, so that a sum over one does not depend on the others."""
-    logits_NK = np.ascontiguousarray(logits_NK)
-    return logits_NK - beside(highest(logits_NK))
+@cache
+def _ones(count: int) -> Floats:
+    return np.ones(count, np.float32)

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.bundle.manifest import SCORES
-from offramp.exits.policy import UNKNOWN, BranchOutputs, Decision, State
+from offramp.exits.policy import EVERYBODY, NOBODY, UNKNOWN, BranchOutputs, Decision, State, alone, read_only
 from offramp.exits.thresholds import limits, shares
 from offramp.plan import ExitRule
 
@@ -32,7 +32,6 @@ _UNASKED = -2
 _NONE = -1
 """The branch of a scene that none has understood."""
 _CONFIDENCE = SCORES.index("confidence")
-_UNSURE = np.array(UNKNOWN)
 _BETWEEN = 2
 """Arrays of a state between two samples."""
 
@@ -48,7 +47,8 @@ class TemporalPatience:
 
     def __init__(self, rule: ExitRule) -> None:
         self._limits = limits(shares(rule))
-        self._place = {cut: np.array(place) for place, (cut, _) in enumerate(rule.thresholds)}
+        self._unasked_1B = read_only(np.full((1, len(rule.thresholds)), _UNASKED))
+        self._place = {cut: place for place, (cut, _) in enumerate(rule.thresholds)}
 
     def decide(self, outputs: BranchOutputs, state: State) -> tuple[Decision, State]:
         count = len(outputs.logits_NK)
@@ -56,9 +56,15 @@ class TemporalPatience:
         place = self._place.get(outputs.cut)
         if place is None:
             return Decision(np.zeros(count, np.bool_)), (scene_N, branch_N, said_NB, left_N)
-        sure_N = outputs.scores_NS[:, _CONFIDENCE] >= self._limits[outputs.cut]
-        label_N = np.where(sure_N, outputs.logits_NK.argmax(axis=1), _UNSURE)
         said_NB = said_NB.copy()
+        if count == 1:
+            sure = outputs.scores_NS[0, _CONFIDENCE] >= self._limits[outputs.cut]
+            label = outputs.logits_NK.argmax() if sure else UNKNOWN
+            said_NB[0, place] = label
+            left = label == scene_N[0] and place == branch_N[0]
+            return alone(left), (scene_N, branch_N, said_NB, EVERYBODY if left else NOBODY)
+        sure_N = outputs.scores_NS[:, _CONFIDENCE] >= self._limits[outputs.cut]
+        label_N = np.where(sure_N, outputs.logits_NK.argmax(axis=1), UNKNOWN)
         said_NB[:, place] = label_N
         left_N = (branch_N == place) & (label_N == scene_N)
         return Decision(left_N), (scene_N, branch_N, said_NB, left_N)
@@ -81,6 +87,6 @@ class TemporalPatience:
         if len(state) > _BETWEEN:
             return state
         between = state or (np.full(count, UNKNOWN), np.full(count, _NONE))
-        said_NB = np.empty((count, len(self._place)), np.int64)
-        said_NB[:] = _UNASKED  # twice as fast as np.full, for one sample
-        return *between, said_NB, np.zeros(count, np.bool_)
+        if count == 1:
+            return *between, self._unasked_1B, NOBODY
+        return *between, self._unasked_1B.repeat(count, axis=0), np.zeros(count, np.bool_)

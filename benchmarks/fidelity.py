@@ -37,7 +37,6 @@ from offramp.units import Seconds
 from offramp_evaluation.assets import DEMO_BUNDLE
 from offramp_evaluation.demo.contenders import Contender
 from offramp_evaluation.demo.progress import Run
-from offramp_evaluation.demo.road import Board, Road
 from offramp_evaluation.demo.run import run_one
 from offramp_evaluation.demo.screen import SilentScreen
 from offramp_evaluation.demo.script import Phase, Script
@@ -46,6 +45,7 @@ from offramp_evaluation.replay import arrivals
 from offramp_evaluation.replay.drivers import Fixed
 from offramp_evaluation.replay.run import replay
 from offramp_evaluation.replay.scenario import DeviceScript, Scenario
+from offramp_evaluation.road.road import Board, Road
 from offramp_evaluation.shaper.link import Schedule, parse_link
 from offramp_evaluation.traces.steps import from_schedule
 
@@ -199,11 +199,11 @@ class Study:
 
     def live(self, plan: Plan, link: str) -> Told:
         script = script_of(link)
-        board = Board(bundle=self.bundle.path, source=str(self.frames), slowdown=self.slowdown, threads=1)
+        board = Board(bundle=self.bundle.path, slowdown=self.slowdown, threads=1)
         contender = Contender(name="live", about="", plan=plan)
-        with Road(board, script.phases[0].link, self.clock, orchestrated=False) as road:
+        with Road(board, script.phases[0].link, self.clock) as road:
             run = Run(contender=contender, script=script)
-            outcomes = run_one(road, run, SilentScreen(), self.clock)
+            outcomes = run_one(road, run, str(self.frames), SilentScreen(), self.clock)
         seen = told([(item.answered, item.exit, item.latency, item.label, item.truth) for item in outcomes])
         return replace(seen, wait=float(np.median([item.wait for item in outcomes])))
 

@@ -24,8 +24,9 @@ from offramp_evaluation.metrics.outcomes import Outcomes
 from offramp_evaluation.replay import arrivals
 from offramp_evaluation.replay.contest import Load, strategic
 from offramp_evaluation.replay.drivers import Driver, Fixed, Foreseeing, StandingClock
+from offramp_evaluation.replay.happened import Happened
 from offramp_evaluation.replay.hindsight import Hindsight
-from offramp_evaluation.replay.run import Replayed, replay
+from offramp_evaluation.replay.run import replay
 from offramp_evaluation.replay.scenario import DeviceScript, Scenario
 from offramp_evaluation.replay.static import StaticReplay
 from offramp_evaluation.traces.formats import read_trace
@@ -173,7 +174,7 @@ def _run(bench: _Bench, driver: Driver, trace: Trace) -> dict[str, Any]:
     return _summary(done, grounds.objective.deadline)
 
 
-def _summary(done: Replayed, deadline: Seconds) -> dict[str, Any]:
+def _summary(done: Happened, deadline: Seconds) -> dict[str, Any]:
     table = Outcomes.of(done.results)
     latency_N = np.where(table.label_N >= 0, table.latency_N, deadline)
     return {

@@ -3,6 +3,7 @@
 import argparse
 from typing import Protocol
 
+from offramp_evaluation.live.command import LIVE
 from offramp_evaluation.recording.candidates import CANDIDATES
 from offramp_evaluation.recording.command import RECORD
 from offramp_evaluation.replay.command import REPLAY
@@ -23,6 +24,7 @@ VERBS: dict[str, _Verb] = {
     "record": RECORD,
     "candidates": CANDIDATES,
     "replay": REPLAY,
+    "live": LIVE,
     "sweep": SWEEP,
     "report": REPORT,
     "compare": COMPARE,
@@ -31,7 +33,7 @@ VERBS: dict[str, _Verb] = {
 
 
 class EvaluateCommand:
-    summary = "record tapes of a bundle, replay plans and strategies over them, one by one or in sweeps"
+    summary = "record tapes of a bundle, replay plans and strategies over them, run them live, compare and report"
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")

@@ -46,6 +46,8 @@ class Contestant:
     """False for what knows the future."""
     strategy: bool = False
     """It chooses plans as it goes."""
+    plan: Plan | None = None
+    """That it keeps, where it keeps one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +129,7 @@ def strategic(
 
 
 def _fixed(name: str, about: str, plan: Plan) -> Contestant:
-    return Contestant(name=name, about=about, drive=lambda: Fixed(plan))
+    return Contestant(name=name, about=about, drive=lambda: Fixed(plan), plan=plan)
 
 
 def _stays(plan: Plan) -> bool:

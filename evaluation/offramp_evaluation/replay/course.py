@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from offramp.records import Answered, Result
 from offramp_evaluation.metrics.outcomes import Outcomes
-from offramp_evaluation.replay.run import Replayed
+from offramp_evaluation.replay.happened import Happened
 from offramp_evaluation.traces.integral import Integral
 from offramp_evaluation.traces.trace import Trace
 
@@ -55,7 +55,7 @@ class Timeline:
     """[B] bits per second up, mean over each bin."""
 
 
-def course_of(done: Replayed, arrivals: Mapping[str, Floats]) -> Course:
+def course_of(done: Happened, arrivals: Mapping[str, Floats]) -> Course:
     """Of every sample, in the order of the results; `arrivals` of each device are by its name and their index."""
     texts = {revision: str(plan) for revision, plan in done.plans.items()}
     plans = tuple(sorted(set(texts.values())))
@@ -112,7 +112,7 @@ def _means(values: Floats, bin_N: NDArray[np.int64], bins: int) -> Floats:
     return mean_B
 
 
-def _steps(result: Result, done: Replayed) -> Iterator[float]:
+def _steps(result: Result, done: Happened) -> Iterator[float]:
     """By STEPS: what is left over is the way back, or was spent on an edge without an answer."""
     times = result.timings
     known = [times.wait, times.head + times.fallback, times.encode, 0.0, 0.0, 0.0]

@@ -33,6 +33,8 @@ from offramp_evaluation.replay.contest import ORACLE
 from offramp_evaluation.replay.course import Course, timeline, views
 from offramp_evaluation.traces.trace import Trace
 
+REPLAY, LIVE = "replay", "live"
+"""Kinds of record: simulated, and measured. Their numbers are never in one column."""
 COLUMNS = ("row", "stream", "index", "answered", "label", "truth", "exit", "latency", "payload_bytes", "wire_bytes")
 """Of the table of samples, those that outcomes are read from."""
 
@@ -79,13 +81,14 @@ def record_of(
     labels: Sequence[str],
     link: Trace,
     energy: str | None = None,
+    live: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The record without its `run`.
 
     Latencies are compared with those of the row `against`, sample by sample, what was rejected counted at the deadline;
     blocks of `block` neighbouring samples are the units, since neighbours share the link. A row's regret is the same
     comparison with the oracle. `labels` name the classes; `link` is the way up that the samples saw; `energy` is the
-    label of the model behind the joules.
+    label of the model behind the joules. What was measured says so: `live` tells how, and what of it was emulated.
     """
     reference = next(row for row in rows if row.name == against)
     oracle = next((row for row in rows if row.name == ORACLE), None)
@@ -98,8 +101,9 @@ def record_of(
         regret = None if oracle is None or row is oracle else _finite(to_json(_compare(row, oracle, units)))
         found.append(one | {"regret": regret})
     return {
-        "kind": "replay",
-        "simulated": True,
+        "kind": REPLAY if live is None else LIVE,
+        "simulated": live is None,
+        **({} if live is None else {"live": dict(live)}),
         "inputs": dict(inputs),
         "link": to_json(line),
         "rows": found,

@@ -1,13 +1,12 @@
 """Replays a scenario sample by sample: an exact event simulation of everything but the processors' noise."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from offramp.bundle.manifest import Manifest
 from offramp.clock import ManualClock
 from offramp.plan import Plan
-from offramp.planning.forecast import Forecast
 from offramp.planning.strategies.strategy import Choice
 from offramp.records import NO_REVISION, Result, Revision, Sample
 from offramp.units import Seconds
@@ -17,6 +16,7 @@ from offramp_device.worker import Worker
 from offramp_evaluation.replay.board import HubIntake
 from offramp_evaluation.replay.drivers import Seen
 from offramp_evaluation.replay.edge import SimulatedEdge
+from offramp_evaluation.replay.happened import Carried, Happened
 from offramp_evaluation.replay.hub import Hub
 from offramp_evaluation.replay.link import OneWay
 from offramp_evaluation.replay.scenario import DeviceScript, Scenario
@@ -29,40 +29,9 @@ TAIL = Seconds(30.0)
 """Simulated time after the last arrival for which connections are kept up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """What one direction of the link carried, pings and probes included."""
-
-    nbytes: float = 0.0
-    on_air: Seconds = Seconds(0.0)
-    """That the link had bytes to carry; of several links, the sum."""
-
-
-@dataclass(slots=True)
-class Replayed:
-    """What became of a scenario."""
-
-    results: list[Result] = field(default_factory=list)
-    """Every sample's, in the order in which they came to be."""
-    plans: dict[Revision, Plan] = field(default_factory=dict)
-    """By the revision that each Result carries: those that were in force, in the order of their adoption."""
-    edge_seconds: Seconds = Seconds(0.0)
-    """That the edge worked."""
-    edge_macs: float = 0.0
-    """Multiply-accumulates that it executed."""
-    late: int = 0
-    """Answers that came after their flight was given up."""
-    forecasts: dict[Revision, list[Forecast]] = field(default_factory=dict)
-    """What was expected at each choice, by the revision that was in force from then on."""
-    up: Carried = Carried()
-    down: Carried = Carried()
-    up_seconds: dict[tuple[str, int], Seconds] = field(default_factory=dict)
-    """From the uplink to the edge, for each (stream, index) that came there."""
-
-
-def replay(scenario: Scenario) -> Replayed:
+def replay(scenario: Scenario) -> Happened:
     """Run it from the first arrival to the last Result."""
-    hub, done = Hub(), Replayed()
+    hub, done = Hub(), Happened()
     edge = SimulatedEdge(hub, scenario.tape, scenario.manifest, scenario.edge, scenario.edge_settings)
     until = Seconds(max(float(device.arrivals[-1]) for device in scenario.devices) + TAIL)
     ways = [_way(hub, scenario, edge) for _ in (scenario.devices[:1] if scenario.shared_link else scenario.devices)]
@@ -92,7 +61,7 @@ class _Board:
     """One device: its routes over the tape, its uplink, its worker."""
 
     def __init__(
-        self, hub: Hub, scenario: Scenario, script: DeviceScript, uplink: SimulatedUplink, done: Replayed
+        self, hub: Hub, scenario: Scenario, script: DeviceScript, uplink: SimulatedUplink, done: Happened
     ) -> None:
         self._hub = hub
         self._scenario = scenario

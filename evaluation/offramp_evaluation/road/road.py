@@ -110,9 +110,8 @@ class Road:
             for place, source in enumerate(sources):
                 arguments = self._arguments(source, plan, place % self._links)
                 children.append(Child(source.name, arguments, self._clock))
-            for child in children:
-                child.expect("ready", START)
-            yield [DeviceRun(child) for child in children]
+            plans = [str(child.expect("ready", START)["plan"]) for child in children]
+            yield [DeviceRun(child, plan) for child, plan in zip(children, plans, strict=True)]
         finally:
             stop_all(children)
 
@@ -165,9 +164,11 @@ class Source:
 class DeviceRun:
     """A running device."""
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: Child, plan: str) -> None:
         self._child = child
         self.name = child.name
+        self.plan = plan
+        """That it begins with."""
 
     def cue(self, start: Seconds) -> None:
         """Of a device with `--cue`: the moment of the system's clock at which its first sample is due."""

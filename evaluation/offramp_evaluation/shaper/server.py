@@ -107,7 +107,5 @@ def _parse_order(line: str) -> tuple[Seconds | None, Schedule]:
     try:
         start = Seconds(float(moment))
     except ValueError:
-        raise SettingsError(
-            f"@{moment[:40]} is no moment; write seconds of the monotonic clock, such as @12.5"
-        ) from None
+        raise SettingsError(f"@{moment[:40]} is no moment; write seconds of the monotonic clock") from None
     return start, parse_schedule(written)

@@ -29,6 +29,8 @@ class Network:
     profiles_digest: str
     """Of both of them."""
     subset: str
+    data: str = ""
+    """Where the samples behind the tape are, for live runs; empty: not said."""
 
     @property
     def key(self) -> str:
@@ -63,6 +65,8 @@ class Cell:
     strategies: tuple[str, ...]
     baselines: tuple[str, ...]
     seed: int
+    live: bool = False
+    """Performed for real: another run than its replay."""
     axes: Mapping[str, str] = field(default_factory=dict)
     """Key of the scenario file to this run's value, as text."""
 
@@ -86,4 +90,5 @@ class Cell:
             "hosts": [self.slowdown, self.edge_slowdown, self.power, self.radio],
             "rows": [self.objective, self.strategies, self.baselines],
             "seed": self.seed,
+            **({"live": True} if self.live else {}),
         }

@@ -62,20 +62,20 @@ class SweepCommand:
         begun, folder = clock.now(), SweepFolder(args.out)
         scenario = read_scenario(args.scenario, args.changes, folder)
         if args.list:
-            print(_listed(scenario, as_json=args.json))
+            print(listed(scenario, as_json=args.json))
             return DONE
         with ProgressScreen(quiet=args.json, unit="runs") as screen, _workers(args, scenario) as workers:
             try:
                 swept = sweep(scenario, folder, workers, screen)
             except KeyboardInterrupt:
-                done = len(list(args.out.glob("runs/*/record.json")))
+                done = folder.count()
                 print(
                     f"offramp: stopped with {done} of {len(scenario.cells)} runs done; the same command goes on there",
                     file=sys.stderr,
                 )
                 return INTERRUPTED
-        summary = _summary(scenario, folder, swept, clock.now() - begun)
-        print(json.dumps(summary, ensure_ascii=False) if args.json else _told(summary))
+        summary = summary_of(scenario, folder, swept, clock.now() - begun)
+        print(json.dumps(summary, ensure_ascii=False) if args.json else told(summary))
         return FAILED if swept.failed else DONE
 
 
@@ -91,7 +91,8 @@ def _workers(args: argparse.Namespace, scenario: "Scenario") -> "Workers":
     return Here() if jobs == 1 else Processes(jobs)
 
 
-def _listed(scenario: "Scenario", *, as_json: bool) -> str:
+def listed(scenario: "Scenario", *, as_json: bool) -> str:
+    """Its runs, for people or as JSON."""
     from offramp.inspect.table import format_table
 
     cells, keys = scenario.cells, scenario.varied
@@ -102,7 +103,8 @@ def _listed(scenario: "Scenario", *, as_json: bool) -> str:
     return f"{scenario.name}: {len(cells)} run(s), in each of them {'; '.join(rows)}\n\n{table}"
 
 
-def _summary(scenario: "Scenario", folder: "SweepFolder", swept: "Swept", seconds: float) -> dict[str, Any]:
+def summary_of(scenario: "Scenario", folder: "SweepFolder", swept: "Swept", seconds: float) -> dict[str, Any]:
+    """What became of a sweep that took so long."""
     return {
         "scenario": scenario.name,
         "out": str(folder.path),
@@ -113,7 +115,8 @@ def _summary(scenario: "Scenario", folder: "SweepFolder", swept: "Swept", second
     }
 
 
-def _told(summary: dict[str, Any]) -> str:
+def told(summary: dict[str, Any]) -> str:
+    """A summary for people."""
     failed, out = summary["failed"], summary["out"]
     good = summary["runs"] - len(failed)
     before = f", {summary['before']} of them before" if summary["before"] else ""

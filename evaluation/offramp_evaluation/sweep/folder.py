@@ -2,6 +2,7 @@
 
     OUT/runs/NAME/record.json, samples.parquet   one run each, written entirely or not at all
     OUT/failed/NAME.json                         why a run has none; removed once it has
+    OUT/stopped/NAME/record.json, …              the rows of a live run that was stopped; removed once it is done
     OUT/runs.parquet                             every row of every run, one line each, once all runs are done
     OUT/sweep.json                               the scenario, its runs in order, and what failed
     OUT/profile-DIGEST.json                      of this machine, where the scenario named none
@@ -69,6 +70,17 @@ class SweepFolder:
         write_record(done.record, done.samples, fresh)
         fresh.rename(runs / cell.name)
         self._failure(cell).unlink(missing_ok=True)
+        shutil.rmtree(self._stopped(cell), ignore_errors=True)
+
+    def keep_stopped(self, cell: Cell, done: Performed) -> Path:
+        """Keep the rows that a live run has so far; it is performed anew all the same. Returns where they are."""
+        place = self._stopped(cell)
+        write_record(done.record, done.samples, place)
+        return place
+
+    def count(self) -> int:
+        """Runs that are done."""
+        return len(list(self.path.glob(f"runs/*/{RECORD}")))
 
     def note(self, cell: Cell, failed: Failed) -> None:
         """Keep why a run has no record."""
@@ -96,6 +108,9 @@ class SweepFolder:
     def _read(self, cell: Cell) -> dict[str, Any]:
         record: dict[str, Any] = json.loads((self.path / "runs" / cell.name / RECORD).read_text(encoding="utf-8"))
         return record
+
+    def _stopped(self, cell: Cell) -> Path:
+        return self.path / "stopped" / cell.name
 
     def _failure(self, cell: Cell) -> Path:
         return self.path / "failed" / f"{cell.name}.json"

@@ -6,6 +6,7 @@ tape = "mine.tape"
 subset = "test"
 device_profile = "board.json"
 edge_profile = "edge.json"   both are measured where they are left out, once a sweep
+data = "cifar10:PATH"        where the samples behind the tape are; live runs need them
 """
 
 import json
@@ -22,7 +23,7 @@ from offramp_evaluation.assets import DEMO_BUNDLE, DEMO_PROFILE, DEMO_TAPE
 from offramp_evaluation.sweep.cell import Network
 from offramp_evaluation.sweep.table import Table, text
 
-DEMO = "demo"
+DEMO, DEMO_DATA = "demo", "camera-digits"
 
 
 class Profiles(Protocol):
@@ -69,6 +70,7 @@ def _network(table: Table, folder: Path, profiles: Profiles) -> Network:
     usual = read_profile(DEMO_PROFILE) if demo else None
     device = _profile(table, "device_profile", folder, digest) or usual or profiles.here(bundle)
     edge = _profile(table, "edge_profile", folder, digest) or usual or profiles.here(bundle)
+    data = table.one("data", text, DEMO_DATA) if demo or "data" in table else ""
     table.close()
     return Network(
         name=name,
@@ -80,7 +82,14 @@ def _network(table: Table, folder: Path, profiles: Profiles) -> Network:
         edge=edge,
         profiles_digest=sha256(json.dumps([to_json(device), to_json(edge)]).encode()).hexdigest(),
         subset=subset,
+        data=_beside(data, folder),
     )
+
+
+def _beside(data: str, folder: Path) -> str:
+    """A data set whose path is looked for beside the scenario."""
+    kind, colon, path = data.partition(":")
+    return f"{kind}:{folder / path}" if colon and (folder / path).exists() else data
 
 
 def _profile(table: Table, key: str, folder: Path, digest: str) -> Profile | None:

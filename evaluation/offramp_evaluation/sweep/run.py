@@ -17,7 +17,7 @@ from offramp.planning.candidates import read_candidates
 from offramp.planning.objective import parse_objective
 from offramp.tape.reader import Tape, open_tape
 from offramp_evaluation.replay.experiment import Experiment
-from offramp_evaluation.replay.record import encode_samples, record_of, run_metadata
+from offramp_evaluation.replay.record import encode_samples, run_metadata
 from offramp_evaluation.sweep.cell import Cell, Network
 
 OPENED = 4
@@ -70,17 +70,9 @@ class Bench:
     def _perform(self, cell: Cell) -> Performed:
         clock, started = SystemClock(), datetime.now(UTC).isoformat(timespec="seconds")
         before = clock.now()
-        experiment = _experiment(cell, *self._network(cell.network))
+        experiment = experiment_for(cell, *self._network(cell.network))
         rows = list(experiment.rows())
-        record = record_of(
-            rows,
-            experiment.inputs(),
-            against=next((row.name for row in rows if row.strategy), rows[0].name),
-            block=experiment.block,
-            labels=experiment.manifest.labels,
-            link=experiment.up,
-            energy=None if experiment.energy is None else experiment.energy.label,
-        )
+        record = experiment.record(rows)
         record["axes"] = dict(cell.axes)
         record["run"] = run_metadata(started, clock.now() - before)
         return Performed(record=record, samples=encode_samples(rows))
@@ -93,7 +85,8 @@ class Bench:
         return self._opened[network.key]
 
 
-def _experiment(cell: Cell, bundle: Bundle, tape: Tape) -> Experiment:
+def experiment_for(cell: Cell, bundle: Bundle, tape: Tape) -> Experiment:
+    """What a cell says, over its opened network."""
     network, objective = cell.network, parse_objective(cell.objective)
     energy = None if cell.power is None else EnergyModel(compute_w=cell.power, radio=RADIOS[cell.radio])
     experiment = Experiment(

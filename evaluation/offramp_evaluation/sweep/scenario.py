@@ -8,7 +8,7 @@ docs/evaluate.md has every key with its default.
 import itertools
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,10 @@ class Scenario:
     cells: tuple[Cell, ...]
     varied: tuple[str, ...]
     """Keys that have several values."""
+
+    def live(self) -> "Scenario":
+        """The same, performed for real."""
+        return replace(self, cells=tuple(replace(cell, live=True) for cell in self.cells))
 
 
 def read_scenario(path: Path, changes: Sequence[str], profiles: Profiles) -> Scenario:

@@ -35,11 +35,17 @@ class Workers(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
+class Performer(Protocol):
+    """Performs one run: `Bench` replays it."""
+
+    def perform(self, cell: Cell) -> Outcome: ...
+
+
 class Here:
     """In the process that asks, one run after the other."""
 
-    def __init__(self) -> None:
-        self._bench = Bench()
+    def __init__(self, bench: Performer | None = None) -> None:
+        self._bench = Bench() if bench is None else bench
 
     def run(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, Outcome]]:
         for cell in cells:

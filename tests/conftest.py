@@ -30,6 +30,14 @@ def data_root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def detoured_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The same with bottlenecks."""
+    from tests.support.tiny_bundle import write_tiny_bundle  # as above
+
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "detoured", bottlenecks=True)
+
+
+@pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A real bundle of five classes on 16x16 images, with branches at cuts 1 and 2; do not write into it."""
     from tests.support.tiny_bundle import write_tiny_bundle  # onnx takes 0.4 s to import: only where it is needed

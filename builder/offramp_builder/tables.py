@@ -7,9 +7,10 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 import zstandard
 from numpy.typing import NDArray
 from torch import Tensor
@@ -17,9 +18,11 @@ from torch import Tensor
 from offramp.bundle.manifest import TensorSpec
 from offramp.bundle.tables import LEVELS, TOTAL, CutTables, TensorTables
 from offramp.codecs.affine import GRAINS, Affine
+from offramp.codecs.leading import first_channels
 from offramp.codecs.packer import Crossing
 from offramp.codecs.zstd import LEVEL
 from offramp.records import Feature
+from offramp_builder.bottlenecks.bottleneck import Bottleneck
 from offramp_builder.capture import Captured
 from offramp_builder.features import features
 from offramp_builder.ranges import QUANTILE, Range, Ranges
@@ -64,9 +67,34 @@ def tabulate(
     return {position: _tables(position, there) for position, there in seen.items()}
 
 
+def tabulate_codes(
+    captured: Captured, bottlenecks: Sequence[Bottleneck], batches: Iterable[Tensor], *, seed: int = 0
+) -> dict[str, CutTables]:
+    """Tables of codes, by name of the bottleneck, over batches of raw samples; dictionaries where a codec asks for one.
+
+    All channels of a code have one range, and counts of their own: an important one is spread wider than the last.
+    """
+    rng = np.random.default_rng(seed)
+    seen: dict[str, _Seen] = {}
+    positions = sorted({bottleneck.position for bottleneck in bottlenecks})
+    for batch in features(captured, positions, batches) if bottlenecks else ():
+        for bottleneck in bottlenecks:
+            with torch.no_grad():
+                code = bottleneck.encoder.eval()(*batch[bottleneck.position])
+            if bottleneck.name not in seen:
+                spec = TensorSpec(shape=tuple(code.shape[1:]), dtype="float32", low=0.0, high=1.0)
+                seen[bottleneck.name] = _Seen.of((spec,), rng)
+            seen[bottleneck.name].look((code,))
+    return {
+        bottleneck.name: _code_tables(bottleneck, seen[bottleneck.name])
+        for bottleneck in bottlenecks
+        if bottleneck.name in seen
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """What is kept of the samples' features at one position."""
+    """What is kept of the samples' features at one position, or of their codes."""
 
     specs: tuple[TensorSpec, ...]
     places_P: tuple[NDArray[np.int64], ...]
@@ -106,6 +134,44 @@ def _tables(position: int, seen: _Seen) -> CutTables:
     )
     crossing = Crossing(cut=position, kind="feature", tensors=seen.specs, tables=CutTables(tensors=tensors))
     return CutTables(tensors=tensors, dictionaries=dict(_dictionaries(crossing, seen.whole)))
+
+
+def _code_tables(bottleneck: Bottleneck, seen: _Seen) -> CutTables:
+    (spec,), (places_P,) = seen.specs, seen.places_P
+    channels = spec.shape[0]
+    counts_CL = np.zeros((channels, LEVELS), np.uint16)
+    channel_P = np.unravel_index(places_P, spec.shape)[0]
+    # Places are drawn among many; a channel that no place lies in is taken for one like the others.
+    found = np.unique(channel_P)
+    ends = np.zeros(len(places_P)), np.ones(len(places_P))
+    values_NP = np.concatenate(seen.values_NP[0])
+    counts_CL[found] = _counts(values_NP, *ends, np.searchsorted(found, channel_P))
+    missing = np.setdiff1d(np.arange(channels), found)
+    counts_CL[missing] = _counts(values_NP, *ends, np.zeros_like(channel_P))
+    tensor = TensorTables(
+        axis=0,
+        low_C=np.zeros(channels, np.float32),
+        high_C=np.ones(channels, np.float32),
+        counts_CL=counts_CL,
+        own_counts_CL=counts_CL,
+    )
+    tables = CutTables(tensors=(tensor,))
+    asked = {name.partition("+")[0] for name in bottleneck.codecs if name.endswith("+zstd-dict")}
+    return replace(tables, dictionaries=dict(_code_dictionaries(spec, tables, sorted(asked), seen.whole)))
+
+
+def _code_dictionaries(
+    spec: TensorSpec, tables: CutTables, names: Sequence[str], whole: Sequence[Feature]
+) -> Iterator[tuple[str, bytes]]:
+    """By `affine4:8`, for codecs that follow it with a dictionary."""
+    for name in names:
+        base, _, parameter = name.partition(":")
+        grain = next((grain for grain in GRAINS if grain.name == base and not grain.per_channel), None)
+        channels = int(parameter or spec.shape[0])
+        if grain is not None and channels <= spec.shape[0]:
+            packer = Affine(first_channels(0, spec, channels, tables), grain)
+            if best := _dictionary([bytes(packer.pack((code[:, :channels],))) for (code,) in whole]):
+                yield f"{base}:{channels}", best
 
 
 def _of_tensor(spec: TensorSpec, places_P: NDArray[np.int64], values_NP: Floats) -> TensorTables:
@@ -172,25 +238,27 @@ def _counts(
 
 def _dictionaries(crossing: Crossing, whole: Sequence[Feature]) -> Iterator[tuple[str, bytes]]:
     """For each quantiser whose payloads a dictionary makes smaller, on samples that it was not trained with."""
-    half = len(whole) // 2
     for grain in GRAINS:
-        if half == 0 or Affine.refusal(crossing, grain):
+        if Affine.refusal(crossing, grain):
             continue
         packer = Affine(crossing, grain)
-        payloads = [bytes(packer.pack(feature)) for feature in whole]
-        plain = _mean_size(payloads[half:], b"")
-        if plain > _LONG:
-            continue
-        best, smallest = b"", (1 - _WORTH) * plain
-        for size in _DICTIONARIES:
-            dictionary = _trained(size, payloads[:half])
-            if dictionary and (mean := _mean_size(payloads[half:], dictionary)) < smallest:
-                best, smallest = dictionary, mean
-        if best:
+        if best := _dictionary([bytes(packer.pack(feature)) for feature in whole]):
             yield grain.name, best
 
 
-def _trained(size: int, payloads: list[bytes]) -> bytes:
+def _dictionary(payloads: Sequence[bytes]) -> bytes:
+    """Trained on one half of the payloads; empty where it does not make the other half smaller."""
+    half = len(payloads) // 2
+    plain = _mean_size(payloads[half:], b"") if half else _LONG + 1
+    best, smallest = b"", (1 - _WORTH) * plain
+    for size in _DICTIONARIES if plain <= _LONG else ():
+        dictionary = _trained(size, payloads[:half])
+        if dictionary and (mean := _mean_size(payloads[half:], dictionary)) < smallest:
+            best, smallest = dictionary, mean
+    return best
+
+
+def _trained(size: int, payloads: Sequence[bytes]) -> bytes:
     """Empty where there are too few payloads, or nothing in common."""
     try:
         return zstandard.train_dictionary(size, [*payloads], k=_SEGMENT, d=8, level=LEVEL).as_bytes()

@@ -115,7 +115,7 @@ class Router:
                 f"split {binding.split} leaves the edge nothing to run; {manifest.name!r} is split at 0 to "
                 f"{manifest.end - 1}"
             )
-        expected = shapes(manifest.cuts[binding.split].tensors)
+        expected = shapes(manifest.crossing(binding.split, via_of(binding.codec)))
         if binding.tensors != expected:
             raise PlanError(
                 f"at split {binding.split} of {manifest.name!r} the tensors are {_show(expected)}, not "

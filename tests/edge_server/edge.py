@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from offramp.bundle.store import Bundle
 from offramp.codecs.catalog import open_codec
-from offramp.plan import NO_EXIT, ExitRule, Plan
+from offramp.plan import NO_EXIT, ExitRule, Plan, via_of
 from offramp.records import Feature
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp.runtime.runtime import Runtime, Segment, SegmentOutputs
@@ -195,14 +195,14 @@ class Road:
     def payload(self, sample: NDArray[Any], split: int, codec: str) -> bytes:
         feature: Feature = (sample[None],)
         if split:
-            feature = self._runtime.open(0, split, branch=False).run(feature).feature
+            feature = self._runtime.open(0, split, branch=False, via=via_of(codec)).run(feature).feature
         return open_codec(codec, self.manifest, split).encode(feature)
 
     def segment(self, start: int, stop: int, *, branch: bool) -> Segment:
         return self._runtime.open(start, stop, branch=branch)
 
     def logits(self, payload: bytes, split: int, codec: str) -> NDArray[np.float32]:
-        return self._tail.run(split, [self._tail.decode(split, codec, payload)])[0]
+        return self._tail.run(split, [self._tail.decode(split, codec, payload)], via_of(codec))[0]
 
     def binding(self, split: int, codec: str, *, top_k: int = 0, tail: ExitRule = NO_EXIT, queue: int = 0) -> Binding:
         return bind(Plan(split=split, codec=codec, tail=tail, queue=queue), self.manifest, top_k=top_k)

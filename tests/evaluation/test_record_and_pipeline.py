@@ -41,12 +41,12 @@ BORDER = 1e-5
 
 
 @pytest.fixture(scope="module")
-def tape(tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Tape:
-    listener = Listener(tiny_bundle, OnnxRuntime(tiny_bundle), known_codecs(tiny_bundle.manifest))
+def tape(detoured_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Tape:
+    listener = Listener(detoured_bundle, OnnxRuntime(detoured_bundle), known_codecs(detoured_bundle.manifest))
     heard = listener.hear(IMAGES)
     header = TapeHeader(
         bundle="tiny",
-        model_digest=tiny_bundle.manifest.model_digest,
+        model_digest=detoured_bundle.manifest.model_digest,
         data="images",
         data_digest="0" * 64,
         code="a test",
@@ -82,10 +82,10 @@ def tape(tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Tape:
 
 
 @pytest.fixture(scope="module")
-def device(tiny_bundle: Bundle) -> Iterator[Device]:
-    runtime = OnnxRuntime(tiny_bundle, capacity=64)
-    uplink = LoopbackUplink(tiny_bundle, runtime)
-    with Device(tiny_bundle.manifest, runtime, uplink, Plan(split=END), deadline=Seconds(60.0)) as opened:
+def device(detoured_bundle: Bundle) -> Iterator[Device]:
+    runtime = OnnxRuntime(detoured_bundle, capacity=64)
+    uplink = LoopbackUplink(detoured_bundle, runtime)
+    with Device(detoured_bundle.manifest, runtime, uplink, Plan(split=END), deadline=Seconds(60.0)) as opened:
         yield opened
 
 
@@ -105,9 +105,9 @@ def plans(draw: st.DrawFn, codecs: dict[int, list[str]]) -> Plan:
 @given(draws=st.data())
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_answers_from_the_tape_are_those_of_the_pipeline(
-    tiny_bundle: Bundle, tape: Tape, device: Device, draws: st.DataObject
+    detoured_bundle: Bundle, tape: Tape, device: Device, draws: st.DataObject
 ) -> None:
-    plan = draws.draw(plans(known_codecs(tiny_bundle.manifest)))
+    plan = draws.draw(plans(known_codecs(detoured_bundle.manifest)))
     row = draws.draw(st.integers(0, COUNT - 1))
     assume(not near_a_border(tape, plan, row))
     device.adopt(plan)
@@ -115,9 +115,9 @@ def test_answers_from_the_tape_are_those_of_the_pipeline(
     assert_same(result, tape, plan, row)
 
 
-def test_every_policy_split_and_codec_was_compared(tiny_bundle: Bundle, tape: Tape, device: Device) -> None:
+def test_every_policy_split_and_codec_was_compared(detoured_bundle: Bundle, tape: Tape, device: Device) -> None:
     """Each combination once, with thresholds at which some leave and some stay."""
-    for split, codecs in (known_codecs(tiny_bundle.manifest) | {END: ["none"]}).items():
+    for split, codecs in (known_codecs(detoured_bundle.manifest) | {END: ["none"]}).items():
         cuts = [cut for cut in BRANCHES if cut <= split]
         rules = [NO_EXIT, *(middle(path(policy, cuts)) for policy in INSTANCE if cuts)]
         for codec in codecs:
@@ -150,9 +150,9 @@ STREAM = np.repeat(np.arange(15), 4)
     ],
 )
 def test_a_stream_is_replayed_as_the_pipeline_answers_it(
-    tiny_bundle: Bundle, tape: Tape, device: Device, text: str
+    detoured_bundle: Bundle, tape: Tape, device: Device, text: str
 ) -> None:
-    manifest = tiny_bundle.manifest
+    manifest = detoured_bundle.manifest
     plan, host = resolve(text, manifest), a_profile((0.0, 0.1, 0.2, 0.3, 0.4))
     static = StaticReplay(tape, manifest, host, host, deadline=Seconds(60.0))
     replayed = static.walk(plan, STREAM, np.arange(len(STREAM), dtype=np.float64))
@@ -206,9 +206,9 @@ def near_a_border(tape: Tape, plan: Plan, row: int) -> bool:
     )
 
 
-def test_candidates_from_a_tape_are_those_from_the_network(tiny_bundle: Bundle, tape: Tape) -> None:
-    manifest, truth, group = tiny_bundle.manifest, np.arange(COUNT) % CLASSES, np.arange(COUNT) // 5
-    run = observe(tiny_bundle, OnnxRuntime(tiny_bundle), IMAGES, known_codecs(manifest))
+def test_candidates_from_a_tape_are_those_from_the_network(detoured_bundle: Bundle, tape: Tape) -> None:
+    manifest, truth, group = detoured_bundle.manifest, np.arange(COUNT) % CLASSES, np.arange(COUNT) // 5
+    run = observe(detoured_bundle, OnnxRuntime(detoured_bundle), IMAGES, known_codecs(manifest))
     from_tape = enumerate_candidates(recorded(tape, "calibration"), truth, group, manifest)
     assert from_tape == enumerate_candidates(run, truth, group, manifest)
     assert {item.exit.policy for item in from_tape.candidates} > {"none"}

@@ -51,12 +51,17 @@ def tables_of(spec: TensorSpec, *, axis: int = 0, shared: bool = False) -> Tenso
 
 
 def with_code(
-    manifest: Manifest, *shape: int, name: str = "slim", tables: bool = True, codecs: tuple[str, ...] = ()
+    manifest: Manifest,
+    *shape: int,
+    name: str = "slim",
+    tables: bool = True,
+    codecs: tuple[str, ...] = (),
+    own_tail: bool = False,
 ) -> Manifest:
     """The manifest of a bundle with a bottleneck around FEATURE_CUT, whose code has this shape."""
     tensor = a_tensor(*shape, low=0.0, high=1.0)
     spec = BottleneckSpec(
-        name=name, cut=FEATURE_CUT, tensor=tensor, encoder_macs=50, tail_macs=3100, own_tail=False, codecs=codecs
+        name=name, cut=FEATURE_CUT, tensor=tensor, encoder_macs=50, tail_macs=3100, own_tail=own_tail, codecs=codecs
     )
     known = CutTables(
         tensors=(tables_of(tensor),), dictionaries=dict.fromkeys(("affine8:1", f"affine4:{shape[0]}"), bytes(512))

@@ -3,6 +3,8 @@
     image 16x16x3 uint8 ─► stem ─► cut 1 ─► block1 ─► cut 2 ─► block2 ─► cut 3 ─► head ─► cut 4, 5 classes
                                      └ branch            └ branch
 
+On request with two bottlenecks: `slim` leads around cut 1 and back to it, `own` around cut 2 and to a tail of its own.
+
 Weights are seeded noise; each classifier is centred and scaled on noise images, so that the classes are all said and
 the scores spread over [0, 1].
 
@@ -11,7 +13,7 @@ the scores spread over [0, 1].
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from onnx.reference import ReferenceEvaluator
 
 from offramp.bundle.manifest import (
     FORMAT,
+    BottleneckSpec,
     BranchSpec,
     CutSpec,
     DiscoveredCut,
@@ -34,12 +37,20 @@ from offramp.bundle.manifest import (
     TensorSpec,
 )
 from offramp.bundle.store import REFERENCE, WEIGHTS, Bundle, write_manifest
+from offramp.bundle.tables import TABLES, CutTables, write_tables
+from tests.support.features import tables_of
 
 SIDE, CLASSES = 16, 5
 LABELS = ("ash", "birch", "cedar", "douglas fir", "elm")
 BRANCHES = (1, 2)
 TEMPERATURES = {1: 1.5, 2: 1.25, 4: 1.0}
 REFERENCES = 8
+AROUND = {"slim": 1, "own": 2}
+"""The cut that each bottleneck leads around."""
+CODES = {
+    "slim": TensorSpec(shape=(6, 8, 8), dtype="float32", low=0.0, high=1.0),
+    "own": TensorSpec(shape=(6, 4, 4), dtype="float32", low=0.0, high=1.0),
+}
 _CALIBRATION = 64
 _CHANNELS = (3, 8, 8, 12)
 """Channels at cuts 0 to 3."""
@@ -66,12 +77,12 @@ def some_images(count: int, *, seed: int = 1) -> NDArray[np.uint8]:
     return np.clip(noisy_NHWC, 0, 255).astype(np.uint8)
 
 
-def write_tiny_bundle(path: Path, *, seed: int = 0) -> Bundle:
+def write_tiny_bundle(path: Path, *, seed: int = 0, bottlenecks: bool = False) -> Bundle:
     """Write the bundle into `path` (made when absent): every pair of cuts, with and without the branch at its end.
 
     Another seed is another network: the digests differ.
     """
-    weights = _weights(seed)
+    weights = _weights(seed) | (_detour_weights(seed) if bottlenecks else {})
     calibration = some_images(_CALIBRATION, seed=seed + 1)
     _fit_classifiers(weights, calibration)
     (path / "graph").mkdir(parents=True, exist_ok=True)
@@ -82,13 +93,41 @@ def write_tiny_bundle(path: Path, *, seed: int = 0) -> Bundle:
         for stop in range(start + 1, _END + 1)
         for branch in ((False, True) if stop in BRANCHES else (False,))
     )
-    for spec in segments:
-        graph = _Graph.segment(spec.start, spec.stop, spec.branch)
+    detours = tuple(_detours()) if bottlenecks else ()
+    for spec in segments + detours:
+        graph = _Graph.segment(spec.start, spec.stop, spec.branch, spec.via)
         onnx.save(graph.model(weights, places), path / spec.file)
     samples = some_images(REFERENCES, seed=seed + 2)
     (logits,) = _evaluate(_Graph.segment(0, _END, branch=False), weights, samples, ["logits"])
     np.savez(path / REFERENCE, samples=samples, logits=logits)
-    return Bundle(path, write_manifest(path, _manifest(seed, segments, weights, calibration)))
+    manifest = _manifest(seed, segments, weights, calibration)
+    if bottlenecks:
+        write_tables(path / TABLES, {via: CutTables(tensors=(tables_of(code),)) for via, code in CODES.items()})
+        found = tuple(_bottleneck(via, manifest) for via in AROUND)
+        manifest = replace(manifest, bottlenecks=found, segments=segments + detours)
+    return Bundle(path, write_manifest(path, manifest))
+
+
+def _detours() -> Iterable[SegmentSpec]:
+    for via, cut in AROUND.items():
+        asked = [] if via == "own" else [(cut, later, True) for later in BRANCHES if later > cut]
+        for start, stop, branch in [*((start, cut, False) for start in range(cut + 1)), *asked, (cut, _END, False)]:
+            file = f"graph/{start}-{stop}{'b' * branch}~{via}.onnx"
+            yield SegmentSpec(start=start, stop=stop, branch=branch, file=file, via=via)
+
+
+def _bottleneck(via: str, manifest: Manifest) -> BottleneckSpec:
+    cut = AROUND[via]
+    macs = CODES[via].elements * _CHANNELS[cut] * 4
+    return BottleneckSpec(
+        name=via,
+        cut=cut,
+        tensor=CODES[via],
+        encoder_macs=macs,
+        tail_macs=macs + manifest.macs_between(cut, _END),
+        own_tail=via == "own",
+        codecs=("affine4:3+range", "affine4:3", "affine8"),
+    )
 
 
 def _manifest(
@@ -146,6 +185,17 @@ def _weights(seed: int) -> Arrays:
     return weights
 
 
+def _detour_weights(seed: int) -> Arrays:
+    rng = np.random.default_rng(seed + 100)
+    weights: Arrays = {}
+    for via, cut in AROUND.items():
+        shape = (CODES[via].shape[0], _CHANNELS[cut], 2, 2)
+        weights[f"{via}.encoder"] = rng.normal(0, 0.6, shape).astype(np.float32)
+        weights[f"{via}.decoder"] = rng.normal(0, 0.3, shape).astype(np.float32)
+    weights["own.weight"] = rng.normal(0, 0.1, (_CHANNELS[3], _CHANNELS[2], 3, 3)).astype(np.float32)
+    return weights
+
+
 def _fit_classifiers(weights: Arrays, calibration: NDArray[np.uint8]) -> None:
     for cut in (*BRANCHES, _END):
         graph = _Graph.segment(0, cut, branch=cut in BRANCHES)
@@ -166,17 +216,25 @@ class _Graph:
 
     start: int
     stop: int
+    via: str = ""
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     used: list[str] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
 
     @classmethod
-    def segment(cls, start: int, stop: int, branch: bool) -> "_Graph":
-        graph = cls(start, stop)
+    def segment(cls, start: int, stop: int, branch: bool, via: str = "") -> "_Graph":
+        graph = cls(start, stop, via)
         last = "feature_0"
+        begins = bool(via) and stop > AROUND[via]
+        if begins:
+            graph._add("ConvTranspose", [last, graph._weight(f"{via}.decoder")], "wide", strides=[2, 2])
+            last = graph._add("Relu", ["wide"], "decoded")
         for stage in range(start, min(stop, 3)):
-            last = graph._convolution(stage, last)
+            last = graph._convolution(stage, last, "own.weight" if via == "own" and begins else "")
+        if via and not begins:
+            graph._add("Conv", [last, graph._weight(f"{via}.encoder")], "narrow", strides=[2, 2])
+            last = graph._add("Sigmoid", ["narrow"], "code")
         if stop < _END:
             graph._add("Identity", [last], "feature_0_out")
             graph.outputs.append("feature_0_out")
@@ -185,12 +243,12 @@ class _Graph:
             graph.outputs += ["logits", "scores"]
         return graph
 
-    def _convolution(self, stage: int, source: str) -> str:
+    def _convolution(self, stage: int, source: str, other: str = "") -> str:
         if stage == 0:
             self._add("Cast", [source], "floats", to=TensorProto.FLOAT)
             self._add("Mul", ["floats", self._constant("scale", np.float32(1 / 255))], "unit")
             source = self._add("Transpose", ["unit"], "planes", perm=[0, 3, 1, 2])
-        weight, bias = self._weight(f"conv{stage}.weight"), self._weight(f"conv{stage}.bias")
+        weight, bias = self._weight(other or f"conv{stage}.weight"), self._weight(f"conv{stage}.bias")
         stride = _STRIDES[stage]
         self._add("Conv", [source, weight, bias], f"conv{stage}", strides=[stride, stride], pads=[1, 1, 1, 1])
         return self._add("Relu", [f"conv{stage}"], f"relu{stage}")
@@ -235,8 +293,8 @@ class _Graph:
         graph = helper.make_graph(
             self.nodes,
             f"{self.start}-{self.stop}",
-            [_value("feature_0", self.start)],
-            [_value(name, self.stop) for name in self.outputs],
+            [_value("feature_0", self.start, self.via if self.stop > AROUND.get(self.via, _END) else "")],
+            [_value(name, self.stop, self.via if self.stop == AROUND.get(self.via) else "") for name in self.outputs],
             [*initializers, *self.constants],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR)
@@ -245,7 +303,9 @@ class _Graph:
         return model
 
 
-def _value(name: str, cut: int) -> onnx.ValueInfoProto:
+def _value(name: str, cut: int, via: str = "") -> onnx.ValueInfoProto:
+    if via:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *CODES[via].shape])
     if name == "logits":
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", CLASSES])
     if name == "scores":

@@ -55,7 +55,7 @@ def bind(plan: Plan, manifest: Manifest, *, top_k: int = 0) -> Binding:
         model_digest=manifest.model_digest,
         split=plan.split,
         codec=plan.codec,
-        tensors=shapes(manifest.cuts[plan.split].tensors),
+        tensors=shapes(manifest.crossing(plan.split, plan.via)),
         top_k=top_k,
         tail=plan.tail,
         queue=plan.queue,
@@ -64,7 +64,7 @@ def bind(plan: Plan, manifest: Manifest, *, top_k: int = 0) -> Binding:
 
 
 def shapes(tensors: Sequence[TensorSpec]) -> tuple[tuple[tuple[int, ...], str], ...]:
-    """What two ends must agree on about the tensors of a cut."""
+    """What two ends must agree on about the tensors that cross."""
     return tuple((tensor.shape, tensor.dtype) for tensor in tensors)
 
 

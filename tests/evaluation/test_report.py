@@ -127,7 +127,7 @@ def test_a_page_of_500_runs_stays_small_and_says_what_it_left_out() -> None:
 def test_a_report_of_no_records_is_refused_with_a_way_out(tmp_path: Path) -> None:
     assert "holds no record.json; make one with" in refused(REPORT, str(tmp_path), "--out", "page.html")
     (tmp_path / "record.json").write_text('{"kind": "tape"}')
-    assert "is no record of a replay" in refused(REPORT, str(tmp_path), "--out", "page.html")
+    assert "is no record of a run" in refused(REPORT, str(tmp_path), "--out", "page.html")
     (tmp_path / "record.json").write_text('{"kind": "replay", "rows": [{"name": "search"}]}')
     assert "written by an older version" in refused(REPORT, str(tmp_path), "--out", "page.html")
     (tmp_path / "record.json").write_text("{")
@@ -189,3 +189,16 @@ def test_a_folder_twice_is_drawn_once(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no record.json"):
         called(REPORT, str(tmp_path / "nowhere"), "--out", str(tmp_path / "page.html"))
+
+
+def test_a_page_says_whether_it_was_simulated_or_measured(tmp_path: Path) -> None:
+    replayed = write_records(tmp_path / "replayed", [a_record()])
+    measured = write_records(tmp_path / "measured", [a_record() | {"kind": "live", "simulated": False}])
+    told = [data_in(page_of(folder, tmp_path / "page.html"))["meta"] for folder in (replayed, measured)]
+    assert [(meta["simulated"], meta["title"]) for meta in told] == [(True, "1 replay"), (False, "1 live run")]
+
+
+def test_what_was_measured_and_what_was_simulated_are_never_on_one_page(tmp_path: Path) -> None:
+    write_records(tmp_path / "replayed", [a_record()])
+    write_records(tmp_path / "measured", [a_record() | {"kind": "live", "simulated": False}])
+    assert "never stand in one column" in refused(REPORT, str(tmp_path), "--out", str(tmp_path / "page.html"))

@@ -24,7 +24,11 @@ class ReportCommand:
     def configure(self, parser: argparse.ArgumentParser) -> None:
         parser.epilog = EPILOG
         parser.add_argument(
-            "records", nargs="+", type=Path, metavar="RUNS", help="what a sweep or a replay wrote: folders, or records"
+            "records",
+            nargs="+",
+            type=Path,
+            metavar="RUNS",
+            help="what sweeps, replays or live runs wrote: folders, or records",
         )
         parser.add_argument("--out", type=Path, metavar="FILE.html", help="write the page there")
         parser.add_argument("--figures", type=Path, metavar="DIR", help="write figures and rows.csv there")

@@ -1,4 +1,4 @@
-"""Records on disk: those of a sweep, of a replay, or of several."""
+"""Records on disk: those of a sweep, of a replay, of a live run, or of several."""
 
 import json
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from offramp.errors import DataError
+from offramp_evaluation.replay.record import LIVE, REPLAY
 
 RECORD, SAMPLES, SWEEP = "record.json", "samples.parquet", "sweep.json"
 
@@ -47,13 +48,14 @@ def read_records(paths: Sequence[Path]) -> Collection:
             order |= {run["run"]: place for place, run in enumerate(told[-1]["runs"])}
         places = [place for place in places if not place.parent.name.startswith(".")]
         if not places:
-            ways = "`offramp evaluate replay --out DIR` or `offramp evaluate sweep`"
+            ways = "`offramp evaluate replay --out DIR`, `live` or `sweep`"
             raise DataError(f"{path} holds no {RECORD}; make one with {ways}")
         for place in sorted(places, key=lambda one: (order.get(one.parent.name, len(order)), one)):
             found[place.resolve()] = Found(name=place.parent.name, record=_record(place), folder=place.parent)
+    _refuse_mixture(list(found.values()))
     names = [one["name"] for one in told]
     return Collection(
-        title=", ".join(names) or f"{len(found)} replay{'s' * (len(found) > 1)}",
+        title=", ".join(names) or _counted(list(found.values())),
         about=" ".join(one["about"] for one in told if one["about"] != one["name"]),
         found=tuple(found.values()),
         failed=sum(len(one["failed"]) for one in told),
@@ -62,11 +64,28 @@ def read_records(paths: Sequence[Path]) -> Collection:
 
 def _record(path: Path) -> dict[str, Any]:
     record = _read(path)
-    if record.get("kind") != "replay" or not isinstance(record.get("rows"), list):
-        raise DataError(f"{path} is no record of a replay; give what `offramp evaluate replay --out` or a sweep wrote")
+    if record.get("kind") not in (REPLAY, LIVE) or not isinstance(record.get("rows"), list):
+        raise DataError(f"{path} is no record of a run; give what `offramp evaluate replay`, `live` or `sweep` wrote")
     if not record["rows"] or any("views" not in row for row in record["rows"]):
         raise DataError(f"{path} holds nothing to draw: it was written by an older version; replay it again")
     return record
+
+
+def _refuse_mixture(found: Sequence[Found]) -> None:
+    measured, simulated = (
+        [one for one in found if one.record["simulated"] is simulated] for simulated in (False, True)
+    )
+    if measured and simulated:
+        raise DataError(
+            f"{measured[0].folder} was measured live and {simulated[0].folder} replayed, and their numbers never stand in "
+            "one column; give "
+            "them apart, or hold one against the other with `offramp evaluate compare`"
+        )
+
+
+def _counted(found: Sequence[Found]) -> str:
+    kind = "replay" if found[0].record["simulated"] else "live run"
+    return f"{len(found)} {kind}{'s' * (len(found) > 1)}"
 
 
 def _read(path: Path) -> dict[str, Any]:

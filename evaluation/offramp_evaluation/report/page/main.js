@@ -96,7 +96,7 @@
 
   function head() {
     const meta = data.meta;
-    at("kind").textContent = meta.simulated ? "Offramp · simulated from a tape" : "Offramp";
+    at("kind").textContent = meta.simulated ? "Offramp · simulated from a tape" : "Offramp · measured live";
     at("title").textContent = meta.title;
     at("about").textContent = meta.about;
     const fixed = Object.entries(data.fixed).filter(([key]) => !["load.samples", "load.arrivals", "link.shared", "device.radio"].includes(key));

@@ -8,7 +8,7 @@ import pytest
 from offramp.bundle.tables import TOTAL
 from offramp.codecs.catalog import open_codec
 from offramp.errors import PayloadError, UnknownNameError
-from tests.support.features import FEATURE_CUT, a_manifest_sending, a_tensor, noise, with_tables
+from tests.support.features import FEATURE_CUT, a_manifest_sending, a_tensor, noise, noise_of, with_code, with_tables
 
 SHARE = 24
 """Bits of precision of a level's share."""
@@ -46,6 +46,17 @@ def test_integers_alone_read_a_payload(name: str) -> None:
     words = np.frombuffer(payload[2:], "<u4").tolist()
     packed = open_codec(name, manifest, FEATURE_CUT).encode(feature)
     assert decoded(words, counts_CL.astype(int).tolist(), 40) == np.frombuffer(packed, np.uint8).reshape(3, 40).tolist()
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_integers_alone_read_the_payload_of_a_code(channels: int) -> None:
+    manifest = with_code(a_manifest_sending(a_tensor(3)), 4, 30)
+    code = noise_of(manifest.crossing(FEATURE_CUT, "slim"))
+    payload = open_codec(f"slim/affine8:{channels}+range", manifest, FEATURE_CUT).encode(code)
+    words = np.frombuffer(payload + bytes(-len(payload) % 4), ">u4").tolist()
+    packed = open_codec(f"slim/affine8:{channels}", manifest, FEATURE_CUT).encode(code)
+    counts_CL = manifest.tables["slim"].tensors[0].counts_CL[:channels].astype(int)
+    assert decoded(words, counts_CL.tolist(), 30) == np.frombuffer(packed, np.uint8).reshape(channels, 30).tolist()
 
 
 def test_likely_levels_take_less_than_a_bit() -> None:

@@ -13,7 +13,14 @@ from offramp.bundle.manifest import Manifest
 from offramp.codecs.catalog import codec_names, open_codec
 from offramp.codecs.codec import Codec
 from offramp.records import Array, Feature
-from tests.support.features import FEATURE_CUT, a_manifest_of_samples, a_manifest_sending, a_tensor, with_tables
+from tests.support.features import (
+    FEATURE_CUT,
+    a_manifest_of_samples,
+    a_manifest_sending,
+    a_tensor,
+    with_code,
+    with_tables,
+)
 
 FOLDER = Path(__file__).parent / "payloads"
 
@@ -30,6 +37,7 @@ PLACES: dict[str, tuple[Manifest, int]] = {
         with_tables(a_manifest_sending(a_tensor(4, 3, 3, low=0.0, high=6.0), a_tensor(8, low=0.0, high=1.5))),
         FEATURE_CUT,
     ),
+    "code": (with_code(a_manifest_sending(a_tensor(4, 3, 3)), 6, 4, 2), FEATURE_CUT),
 }
 
 
@@ -42,7 +50,7 @@ class Golden:
 
     @property
     def payload_file(self) -> Path:
-        return FOLDER / f"{self.place}.{self.name.replace(':', '-')}.bin"
+        return FOLDER / f"{self.place}.{self.name.replace(':', '-').replace('/', '~')}.bin"
 
     @property
     def decoded_file(self) -> Path:
@@ -72,12 +80,16 @@ MORE = {
             "affine4z+zstd",
         ),
     ),
+    "code": tuple(
+        f"slim/{name}"
+        for name in ("affine8", "affine3:5", "float16:2", "affine8+range", "affine4:3+range", "affine2:5+range")
+    ),
 }
 """Of the names that are not listed, those that have parts of their own."""
 GOLDENS = [
     Golden(place, name)
     for place, (manifest, cut) in PLACES.items()
-    for name in [*(codec_names(manifest, cut) if place != "tables" else ()), *MORE.get(place, ())]
+    for name in [*(codec_names(manifest, cut) if place not in ("tables", "code") else ()), *MORE.get(place, ())]
 ]
 
 
@@ -85,9 +97,10 @@ def a_fixed_feature(place: str) -> Feature:
     """The same values on every machine and with every numpy: whole numbers, and their eighths."""
     manifest, cut = PLACES[place]
     tensors = []
-    for spec in manifest.cuts[cut].tensors:
+    for spec in manifest.crossing(cut, "slim" if place == "code" else ""):
         steps = np.arange(spec.elements, dtype=np.int64) * 37 % 101
         values: Array = steps / 8 - 5 if np.dtype(spec.dtype).kind == "f" else steps * 2
+        values = steps / 128 if place == "code" else values
         tensors.append(values.astype(spec.dtype).reshape(1, *spec.shape))
     return tuple(tensors)
 

@@ -35,9 +35,10 @@ PLAIN = (
 )
 SPARSE = ("affine8z", "affine3cz")
 COUNTED = ("affine8+range", "affine8c+range", "affine3c+range", "affine2+range")
+CODES = ("slim/affine8", "slim/affine3:5", "slim/affine8+range", "slim/affine4:3+range", "slim/affine2:5+range")
 
 
-@pytest.mark.parametrize("name", [*PLAIN, *SPARSE, *COUNTED])
+@pytest.mark.parametrize("name", [*PLAIN, *SPARSE, *COUNTED, *CODES])
 def test_what_no_compressor_chooses_is_written_byte_for_byte_as_ever(name: str) -> None:
     plain = [golden for golden in GOLDENS if golden.name == name]
     assert plain

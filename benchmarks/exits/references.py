@@ -16,11 +16,11 @@ Blocks = tuple[tuple[int, int], ...]
 _STEM = 12
 SIZES: dict[str, tuple[Blocks, int]] = {
     "first exit alone": ((), _STEM),
-    "one block": (((16, 2),), _STEM),
-    "two blocks": (((16, 2), (24, 2)), _STEM),
-    "three blocks": (((16, 2), (24, 2), (48, 2)), _STEM),
-    "three blocks, half as wide": (((8, 2), (12, 2), (24, 2)), 6),
-    "all blocks, half as wide": (((8, 2), (12, 2), (24, 2), (24, 1), (48, 2), (48, 1)), 6),
+    "one block": (((8, 2),), _STEM),
+    "two blocks": (((8, 2), (12, 2)), _STEM),
+    "three blocks": (((8, 2), (12, 2), (24, 2)), _STEM),
+    "all blocks, half as wide": (((4, 2), (6, 2), (12, 2), (12, 1), (24, 2), (24, 1)), 6),
+    "all blocks, twice as wide": (((16, 2), (24, 2), (48, 2), (48, 1), (96, 2), (96, 1)), _STEM),
 }
 """Blocks (channels, stride) and channels of the stem."""
 

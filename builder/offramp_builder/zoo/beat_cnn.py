@@ -1,7 +1,7 @@
 """The network of the health task: heartbeats from a window of one lead and what this patient's look like.
 
     window [N, 320] ─ convolution ─┐
-                                   + ─ norm ─ stem 160x12 ─ block1 80x16 ─ block2 40x24 ─ block3 20x48 … block6 10x96
+                                   + ─ norm ─ stem 160x12 ─ block1 80x8 ─ block2 40x12 ─ block3 20x24 … block6 10x48
     patient [N, 7] ─── linear ─────┘
 
 Rhythm and shape, beside those of the patient's beats before, are added to every channel at the beginning, so each cut
@@ -20,7 +20,7 @@ from offramp.data.beats import PATIENT
 from offramp.errors import ModelError
 from offramp_builder.zoo.ecg_cnn import EcgBlock
 
-BLOCKS = ((16, 2), (24, 2), (48, 2), (48, 1), (96, 2), (96, 1))
+BLOCKS = ((8, 2), (12, 2), (24, 2), (24, 1), (48, 2), (48, 1))
 """(channels, stride) of the whole network's."""
 _STEM = 12
 
@@ -40,7 +40,7 @@ class BeatStem(nn.Module):
 
 
 class BeatCnn(nn.Module):
-    """Four million multiply-accumulates at 320 values; with fewer blocks or narrower ones, what it is compared with."""
+    """One million multiply-accumulates at 320 values; with other blocks, what it is compared with."""
 
     def __init__(
         self, num_classes: int, blocks: Sequence[tuple[int, int]] = BLOCKS, stem: int = _STEM, dropout: float = 0.3

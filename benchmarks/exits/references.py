@@ -58,9 +58,9 @@ def _train(task: Task, name: str, data: str, whole_macs: float) -> Reference:
 
     from offramp.data import load, split
     from offramp_builder.capture import capture
-    from offramp_builder.training.augment import allowed
     from offramp_builder.preprocess import preprocessor
     from offramp_builder.recipe_file import load_recipe
+    from offramp_builder.training.augment import allowed
     from offramp_builder.training.trainer import logits_of, train
     from offramp_builder.zoo.beat_cnn import BeatCnn
 

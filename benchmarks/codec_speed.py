@@ -17,7 +17,7 @@ from benchmarks.harness import CORES, Case, Claim, Times, a_parser, pin, report,
 from offramp.bundle.manifest import FORMAT, CutSpec, Manifest, SampleSpec, StageSpec, TensorSpec
 from offramp.bundle.tables import LEVELS, TOTAL, CutTables, TensorTables
 from offramp.codecs.catalog import open_codec
-from offramp.codecs.zstd import LEVEL
+from offramp.codecs.zstd import LEVEL, RARELY
 from offramp.records import Array
 
 Shape = tuple[int, ...]
@@ -75,7 +75,9 @@ def measure(shape: Shape, rounds: int) -> Times:
     features = some_features(shape, 8)
     calls: dict[str, Case] = {name: _turns(open_codec(name, manifest, 1).encode, features) for name in NAMES}
     packed = [np.frombuffer(open_codec("affine8", manifest, 1).encode((feature,)), np.uint8) for feature in features]
-    space, compressor = np.empty_like(features[0]), zstandard.ZstdCompressor(level=LEVEL)
+    space = np.empty_like(features[0])
+    how = zstandard.ZstdCompressionParameters(compression_level=LEVEL, strategy=zstandard.STRATEGY_FAST, **RARELY)
+    compressor = zstandard.ZstdCompressor(compression_params=how)
     calls[COPY] = _turns(lambda feature: np.copyto(space, feature[0]), features)
     calls[ZSTD] = _turns(lambda levels: compressor.compress(levels[0]), packed)
     shuffled(calls, rounds=20)

@@ -169,3 +169,13 @@ def test_a_bottleneck_and_the_tables_of_its_cut_do_not_meet() -> None:
 def test_a_cut_knows_its_bottlenecks_alone() -> None:
     with pytest.raises(PlanError, match="split at 1 to use it"):
         replace(MANIFEST, name="x").crossing(3, "slim")
+
+
+def test_what_a_bottleneck_was_made_for_and_this_bundle_cannot_write_is_not_offered() -> None:
+    manifest = with_code(
+        a_manifest_sending(a_tensor(8, 8, 8)),
+        4,
+        tables=False,
+        codecs=("affine4+range", "affine4:9", "jpeg:90", "affine4"),
+    )
+    assert [name for name in codec_names(manifest, FEATURE_CUT) if "/" in name] == ["slim/affine4"]

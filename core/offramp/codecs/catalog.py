@@ -114,6 +114,15 @@ _NAME = re.compile(
 _CHANNELS = re.compile(r"[1-9]\d{0,4}")
 
 
+class _Parts(NamedTuple):
+    """What a name consists of."""
+
+    base: Base
+    parameter: str
+    stage: Stage | None
+    crossing: Crossing
+
+
 class _Opened(NamedTuple):
     """The two halves of a codec, and what they are for."""
 
@@ -152,10 +161,25 @@ def _open(name: str, manifest: Manifest, cut: int) -> _Opened:
     match = _NAME.fullmatch(name[: MAX_NAME + 1])
     if match is None or len(name) > MAX_NAME or match["base"] not in BASES:
         raise UnknownNameError(f"at cut {cut} {unknown('codec', name[:MAX_NAME], codec_names(manifest, cut))}")
+    parts, reason = _parts(match, manifest, crossing)
+    if reason:
+        raise UnknownNameError(
+            f"codec {name} cannot be used at cut {cut} ({manifest.cuts[cut].name}): {reason}; "
+            f"known: {', '.join(codec_names(manifest, cut)) or 'none'}"
+        )
+    packer = parts.base.open(parts.crossing, parts.parameter)
+    if parts.stage is None:
+        return _Opened(packer, None, parts.crossing)
+    packed = Packed(base=match["base"], packer=packer, crossing=parts.crossing)
+    return _Opened(packer, parts.stage.open(packed), parts.crossing)
+
+
+def _parts(match: re.Match[str], manifest: Manifest, crossing: Crossing) -> tuple[_Parts, str]:
+    """What a name of this form means at a crossing, and why it cannot be used there; empty where it can."""
     base, parameter, entropy = BASES[match["base"]], match["parameter"] or "", match["entropy"]
     reason = ""
     if match["via"]:
-        crossing, reason = _code(manifest, cut, match["via"], base, parameter)
+        crossing, reason = _code(manifest, crossing, match["via"], base, parameter)
         parameter = ""
     reason = reason or base.refusal(crossing)
     if not reason and parameter and not base.parameters:
@@ -164,18 +188,11 @@ def _open(name: str, manifest: Manifest, cut: int) -> _Opened:
             reason += " but on the code of a bottleneck, whose name stands before it"
     if not reason and entropy and not base.entropy:
         reason = f"{match['base']} takes no entropy stage"
-    if not reason:
-        packer = base.open(crossing, parameter)
-        if not entropy:
-            return _Opened(packer, None, crossing)
+    stage = None
+    if not reason and entropy:
         stage = ENTROPY_STAGES[entropy]
         reason = stage.refusal(match["base"], crossing)
-        if not reason:
-            return _Opened(packer, stage.open(Packed(base=match["base"], packer=packer, crossing=crossing)), crossing)
-    raise UnknownNameError(
-        f"codec {name} cannot be used at cut {cut} ({manifest.cuts[cut].name}): {reason}; "
-        f"known: {', '.join(codec_names(manifest, cut)) or 'none'}"
-    )
+    return _Parts(base, parameter, stage, crossing), reason
 
 
 def codec_names(manifest: Manifest, cut: int) -> list[str]:
@@ -210,29 +227,24 @@ def _names(manifest: Manifest, cut: int, *, every: bool) -> list[str]:
             names += [f"{name}+{stage}" for stage in stages if not ENTROPY_STAGES[stage].refusal(name, crossing)]
     for spec in manifest.bottlenecks:
         if spec.cut == cut:
-            names += [f"{spec.name}/{codec}" for codec in (_every_code(manifest, spec) if every else spec.codecs)]
+            named = (f"{spec.name}/{codec}" for codec in (_every_code(spec) if every else spec.codecs))
+            matches = [match for match in map(_NAME.fullmatch, named) if match and match["base"] in BASES]
+            names += [match[0] for match in matches if not _parts(match, manifest, crossing)[1]]
     return names
 
 
-def _every_code(manifest: Manifest, spec: BottleneckSpec) -> Iterator[str]:
-    """All ways to write a code; of the numbers of channels one, half and all."""
+def _every_code(spec: BottleneckSpec) -> Iterator[str]:
+    """All ways to write a code, possible or not; of the numbers of channels one, half and all."""
     for channels in sorted({1, (spec.channels + 1) // 2, spec.channels}):
-        for name, base in BASES.items():
-            crossing, reason = _code(manifest, spec.cut, spec.name, base, str(channels))
-            if reason or base.refusal(crossing):
-                continue
-            written = f"{name}:{channels}"
-            yield written
-            yield from (
-                f"{written}+{stage}" for stage, entry in ENTROPY_STAGES.items() if not entry.refusal(name, crossing)
-            )
+        for base in BASES:
+            yield f"{base}:{channels}"
+            yield from (f"{base}:{channels}+{stage}" for stage in ENTROPY_STAGES)
 
 
-def _code(manifest: Manifest, cut: int, via: str, base: Base, parameter: str) -> tuple[Crossing, str]:
+def _code(manifest: Manifest, plain: Crossing, via: str, base: Base, parameter: str) -> tuple[Crossing, str]:
     """The first channels of a code, and why they cannot be written so; empty where they can."""
-    plain = _crossing(manifest, cut)
     try:
-        (tensor,) = manifest.crossing(cut, via)
+        (tensor,) = manifest.crossing(plain.cut, via)
     except PlanError as error:
         return plain, str(error)
     channels = tensor.shape[0]
@@ -242,7 +254,7 @@ def _code(manifest: Manifest, cut: int, via: str, base: Base, parameter: str) ->
         if not _CHANNELS.fullmatch(parameter) or int(parameter) > channels:
             return plain, f"{via} has {channels} channels; write :1 to :{channels} of them, or none for all"
         channels = int(parameter)
-    return first_channels(cut, tensor, channels, manifest.tables.get(via, NO_TABLES)), ""
+    return first_channels(plain.cut, tensor, channels, manifest.tables.get(via, NO_TABLES)), ""
 
 
 def _crossing(manifest: Manifest, cut: int) -> Crossing:

@@ -3,6 +3,7 @@
     NAME/manifest.json          what a person reads first
     NAME/graph/*.onnx           segments
     NAME/graph/weights.bin      their weights, each once
+    NAME/graph/int8/            the segments of another head, and their weights
     NAME/graph/codecs.npz       what codecs know beyond each tensor's range: `offramp.bundle.tables`
     NAME/reference.npz          a few raw samples and what the original module answered, for `offramp bundle verify`
 
@@ -52,6 +53,14 @@ class Bundle:
                 f"{self.path} is a part of {self.manifest.name!r} without {name}; fetch it again, the whole bundle"
             )
         return self.path / name
+
+    def headed(self, head: str) -> "Bundle":
+        """The bundle as it runs with one of its heads; an empty name is its own.
+
+        Raises:
+            PlanError: There is none of this name.
+        """
+        return replace(self, manifest=self.manifest.headed(head))
 
     def reference(self) -> tuple[NDArray[np.generic], NDArray[np.float32]]:
         """A few raw samples [N, *shape] and the original module's logits for them [N, K].
@@ -138,7 +147,8 @@ def check_manifest(manifest: Manifest, place: str) -> None:
         plain = pure.as_posix() == name and "\0" not in name
         if not plain or pure.is_absolute() or ".." in pure.parts or name in (".", MANIFEST):
             raise BundleError(f"the manifest of {place} names {name!r}, which lies outside the bundle")
-    unlisted = {segment.file for segment in manifest.segments} - set(manifest.files)
+    segments = [*manifest.segments, *(segment for head in manifest.heads for segment in head.segments)]
+    unlisted = {segment.file for segment in segments} - set(manifest.files)
     if unlisted:
         raise BundleError(f"the manifest of {place} has no digest for {sorted(unlisted)[0]}")
     if model_digest(manifest) != manifest.model_digest:
@@ -181,17 +191,18 @@ def model_digest(manifest: Manifest) -> str:
         "branches": [[branch.cut, branch.kind, branch.temperature] for branch in manifest.branches],
         "final_temperature": manifest.final_temperature,
         "segments": to_json(manifest.segments),
-        **_bottlenecks(manifest),
+        **_beside_the_road(manifest),
         "files": {name: entry.sha256 for name, entry in sorted(manifest.files.items()) if name.startswith("graph/")},
     }
     canonical = json.dumps(executed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _bottlenecks(manifest: Manifest) -> dict[str, Any]:
-    """Nothing where there are none: digests of bundles from before them stay."""
-    executed = [[one.name, one.cut, to_json(one.tensor), one.own_tail] for one in manifest.bottlenecks]
-    return {"bottlenecks": executed} if executed else {}
+def _beside_the_road(manifest: Manifest) -> dict[str, Any]:
+    """Bottlenecks and other heads; nothing where there are none: digests of bundles from before them stay."""
+    bottlenecks = [[one.name, one.cut, to_json(one.tensor), one.own_tail] for one in manifest.bottlenecks]
+    heads = [[one.name, to_json(one.segments)] for one in manifest.heads]
+    return {name: value for name, value in (("bottlenecks", bottlenecks), ("heads", heads)) if value}
 
 
 def file_entry(path: Path) -> FileEntry:

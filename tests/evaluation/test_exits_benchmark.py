@@ -197,6 +197,19 @@ def test_the_chapter_stands_between_its_marks_and_says_every_policy(page: Path, 
     assert (chapter.FIGURES / "exits-cifar10-accuracy.svg").is_file()
 
 
+def test_what_looking_back_saves_is_said_in_order_and_without() -> None:
+    def a_score(policy: str, operations: float) -> dict[str, Any]:
+        measures = {"accuracy": 0.9, "macro_f1": 0.8}
+        told = {"policy": policy, "operations": operations, "measures": measures}
+        return {**told, "lost": 0.0, "leave": {}, "error": 0.1}
+
+    scores = [a_score("none", 1.0), a_score("margin", 0.5), a_score("difference", 0.2)]
+    record = a_record(scores) | {"task": "mitbih", "apart": {}, "shuffled": [[a_score("difference", 0.6)]]}
+    text = chapter.chapter([record])
+    assert "the best instance policy (`margin`) 50.0 ± 0.0 %: 30.0 points fewer." in text
+    assert "takes 60.0 % and loses 0.00 points: 10.0 points more." in text
+
+
 def test_a_page_without_a_place_for_the_chapter_is_left_alone(page: Path) -> None:
     page.write_text("# Results\n")
     with pytest.raises(InputError, match=r"RESULTS.md lacks the lines"):

@@ -39,6 +39,27 @@ def test_only_segments_that_a_candidate_runs_on_the_device_are_needed() -> None:
     assert needed_segments(CANDIDATES) == {(0, 1, True, ""), (1, 2, True, ""), (2, 3, False, ""), (0, 4, False, "")}
 
 
+def test_encoders_are_timed_where_a_candidate_runs_them_and_codecs_on_their_codes(
+    detoured_bundle: Bundle, tmp_path: Path
+) -> None:
+    candidates = some_candidates(
+        a_candidate(1, codec="slim/affine4:3"),
+        a_candidate(2, codec="own/affine8+range", exit=AT_BOTH, reach=(1.0, 0.5), offload=0.2),
+    )
+    assert needed_segments(candidates) == {
+        (0, 1, False, "slim"),
+        (0, 1, True, ""),
+        (1, 2, True, ""),
+        (2, 2, False, "own"),
+    }
+    profile = board_profile(
+        detoured_bundle, candidates, tmp_path, Hurried(), threads=0, slowdown=1.0, tell=lambda _message: None
+    )
+    assert set(profile.encode) == {"1:slim/affine4:3", "2:own/affine8+range"}
+    assert {"0-1~slim", "2-2~own", "2-4~own"} <= set(profile.segments)
+    assert len(profile.segments) == len(detoured_bundle.manifest.segments)
+
+
 def test_what_was_timed_is_kept_and_used_again(tiny_bundle: Bundle, tmp_path: Path) -> None:
     told: list[str] = []
     profiles = [

@@ -1,0 +1,80 @@
+"""What plans via a bottleneck are expected to take: its encoder and its tail, in the place of the stages' own."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from offramp.measure.observe import EdgeAnswers, Observations
+from offramp.measure.profile import Profile, segment_name
+from offramp.plan import Plan
+from offramp.planning.candidates import Candidate, enumerate_candidates
+from offramp.planning.cost import CostModel
+from offramp.planning.strategies.dads import Dads
+from tests.support.features import FEATURE_CUT, a_manifest_sending, a_tensor, with_code
+from tests.support.plans import a_candidate, a_profile, a_situation, an_exit, exactly, some_candidates, some_grounds
+
+SLIM = "slim/affine4:8+range"
+
+
+def with_detours(profile: Profile, *, encoder: float, tail: float, end: int = 2) -> Profile:
+    """The profile of a bundle with a bottleneck around cut 1."""
+    more = {
+        segment_name(0, 1, branch=False, via="slim"): exactly(profile.segment(0, 1).median + encoder),
+        segment_name(1, 1, branch=False, via="slim"): exactly(encoder),
+        segment_name(1, end, branch=False, via="slim"): exactly(tail),
+    }
+    return replace(profile, segments={**profile.segments, **more})
+
+
+DEVICE = with_detours(a_profile((0.0, 0.100, 0.300)), encoder=0.005, tail=1.0)
+EDGE = with_detours(a_profile((0.0, 0.001, 0.003)), encoder=1.0, tail=0.004)
+
+
+def parts_of(candidate: Candidate) -> dict[str, float]:
+    model = CostModel(some_candidates(candidate), DEVICE, EDGE)
+    return model.forecast(0, a_situation(rate=0.0)).parts.named()
+
+
+def test_the_encoder_is_the_devices_and_decoder_and_tail_are_the_edges() -> None:
+    parts = parts_of(a_candidate(1, codec=SLIM))
+    assert (parts["device"], parts["tail"]) == (pytest.approx(0.105), pytest.approx(0.004))
+
+
+def test_whoever_leaves_at_the_split_is_spared_the_encoder() -> None:
+    parts = parts_of(a_candidate(1, codec=SLIM, exit=an_exit(1), reach=(1.0,), offload=0.4))
+    assert parts["device"] == pytest.approx(0.100 + 0.001 + 0.4 * 0.005)
+    assert parts["tail"] == pytest.approx(0.4 * 0.004)
+
+
+def test_its_operations_count_among_those_of_a_candidate() -> None:
+    """Of two codecs that are alike in all else, the one whose detour is long is covered."""
+    truth, sizes = np.arange(10) % 5, np.full(10, 100)
+    manifest = with_code(a_manifest_sending(a_tensor(8, 8, 8)), 4)
+    heavy = replace(manifest.bottlenecks[0], name="heavy", encoder_macs=2000)
+    observations = Observations(
+        branch_labels={1: truth, 2: truth},
+        branch_scores={cut: np.linspace(0.1, 1, 10, dtype=np.float32)[:, None].repeat(4, 1) for cut in (1, 2)},
+        final_labels_M=truth,
+        edge={
+            (FEATURE_CUT, codec): EdgeAnswers(labels_M=truth, payload_bytes_M=sizes)
+            for codec in (SLIM, "heavy/affine4")
+        },
+    )
+    found = enumerate_candidates(
+        observations, truth, np.arange(10), replace(manifest, bottlenecks=(*manifest.bottlenecks, heavy))
+    )
+    sent = {item.codec for item in found.candidates if item.exit.thresholds and item.split == FEATURE_CUT}
+    assert sent == {SLIM}
+
+
+@pytest.mark.parametrize(("encoder", "expected"), [(0.001, SLIM), (0.5, "affine8+zstd")])
+def test_dads_counts_the_detour_among_what_crossing_takes(encoder: float, expected: str) -> None:
+    grounds = some_grounds(
+        a_candidate(1, payload=20_000),
+        a_candidate(1, codec=SLIM, payload=200),
+        device=with_detours(a_profile((0.0, 0.1, 1.0)), encoder=encoder, tail=1.0),
+        edge=with_detours(a_profile((0.0, 0.001, 0.003)), encoder=1.0, tail=0.002),
+    )
+    chosen = Dads(grounds).choose(a_situation(mbit=1.0, rate=0.0)).plan
+    assert chosen == Plan(split=1, codec=expected)

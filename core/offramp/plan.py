@@ -11,6 +11,10 @@ What else it may ask of the edge:
 tail=confidence:0.9@5     the same for branches past the split: who is sure there spares the rest of the tail
 queue=8                   but only while so many requests wait there, the ones being run included
 mask=on                   the classes that the device has excluded travel too, and are no answer of the edge
+
+And of the device:
+
+head=int8                 its stages and branches run in another form of theirs, where the bundle has one
 """
 
 from dataclasses import dataclass, replace
@@ -92,6 +96,8 @@ class Plan:
     """Requests that have to wait at the edge, the ones being run included, for `tail` to apply; 0 and 1: always."""
     mask: bool = False
     """Send which classes the exit policy has not excluded: the edge answers one of them."""
+    head: str = ""
+    """In which form the device runs its stages and branches; empty: the bundle's own."""
     revision: Revision = NO_REVISION
 
     def __post_init__(self) -> None:
@@ -118,10 +124,13 @@ class Plan:
             )
         if self.mask and not self.exit.thresholds:
             raise PlanError("mask=on sends what an exit policy has excluded, and there is none; add exit=, or drop it")
+        if self.head and self.split == 0:
+            raise PlanError(f"head={self.head} at split 0, where the device runs no stage; split later, or drop it")
 
     def __str__(self) -> str:
+        head = f", head={self.head}" * bool(self.head)
         asked = f", tail={self.tail}" * bool(self.tail.thresholds) + f", queue={self.queue}" * bool(self.queue)
-        return f"split={self.split}, exit={self.exit}{asked}{', mask=on' * self.mask}, codec={self.codec}"
+        return f"split={self.split}, exit={self.exit}{asked}{', mask=on' * self.mask}{head}, codec={self.codec}"
 
     @property
     def via(self) -> str:
@@ -160,10 +169,11 @@ class PlanText:
     """The same, at the edge."""
     queue: int = 0
     mask: bool = False
+    head: str = ""
     codec: str | None = None
 
 
-_FIELDS = ("split", "exit", "tail", "queue", "mask", "codec")
+_FIELDS = ("split", "exit", "tail", "queue", "mask", "head", "codec")
 _SWITCH = {"on": True, "off": False}
 
 
@@ -197,6 +207,7 @@ def parse_plan(text: str) -> PlanText:
         tails=_parse_exits("tail", fields.get("tail", NO_EXIT.policy)),
         queue=int(queue),
         mask=_SWITCH[mask],
+        head=fields.get("head", ""),
         codec=fields.get("codec"),
     )
 

@@ -28,6 +28,7 @@ def resolve(text: str | PlanText, manifest: Manifest, revision: Revision = NO_RE
         tail=_resolve_exit("tail", written.tails, split, manifest),
         queue=written.queue,
         mask=written.mask,
+        head=written.head,
         codec=written.codec or _default_codec(split, manifest),
         revision=revision,
     )
@@ -47,6 +48,8 @@ def check(plan: Plan, manifest: Manifest) -> None:
             f"split={manifest.end} or split=end sends nothing"
         )
     manifest.check_split(plan.split)
+    if plan.head:
+        _check_head(plan, manifest)
     for cut in plan.exit.asked:
         if manifest.branch_at(cut) is None:
             raise PlanError(f"there is no branch at cut {cut}; {manifest.name!r} has branches at {_branches(manifest)}")
@@ -63,6 +66,15 @@ def check(plan: Plan, manifest: Manifest) -> None:
         raise PlanError(
             f"exit={plan.exit} excludes no class, so mask=on would send nothing; drop it, "
             f"or ask {' or '.join(EXCLUDING)}"
+        )
+
+
+def _check_head(plan: Plan, manifest: Manifest) -> None:
+    manifest.head(plan.head)
+    if plan.via:
+        raise PlanError(
+            f"head={plan.head} has no encoder of the bottleneck {plan.via}, which codec={plan.codec} needs; take a codec "
+            "of the feature itself, or leave head= out"
         )
 
 

@@ -127,7 +127,7 @@ def _section(record: Mapping[str, Any]) -> list[str]:
         f"{record['macs'] / 1e6:.1f} M multiply-accumulates, {measured} on {record['data']['test']:,} test samples; "
         f"the first branch hangs after {100 * record['first_exit']:.1f} % of it. Thresholds are tuned on calibration "
         f"samples to lose at most {100 * drop:g} points in every measure; what stands here is what they do on test "
-        f"samples: {over}.",
+        f"samples: {over}." + (f" {task.chosen}" if task.chosen else ""),
         "",
         *_table(rows, record.get("wall", {})),
         "",

@@ -4,16 +4,18 @@ from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import Bundle
 from offramp.clock import Clock
 from offramp.runtime.runtime import Runtime
-from offramp_device.route import RouteOpener
+from offramp_device.route import OpenHead, RouteOpener, no_other_head
 
 
 class Engine:
     """Opens routes; a context manager."""
 
-    def __init__(self, manifest: Manifest, runtime: Runtime, clock: Clock) -> None:
+    def __init__(self, manifest: Manifest, runtime: Runtime, clock: Clock, head: OpenHead = no_other_head) -> None:
         self.manifest = manifest
         self.runtime = runtime
-        self.opener = RouteOpener(manifest, runtime, clock)
+        self.opener = RouteOpener(manifest, runtime, clock, head=self._headed)
+        self._open_head = head
+        self._heads: dict[str, Runtime] = {}
 
     def __enter__(self) -> "Engine":
         return self
@@ -23,7 +25,14 @@ class Engine:
 
     def close(self) -> None:
         """Open nothing more; segments that routes hold go on working, and are freed with the last route."""
-        self.runtime.close()
+        for runtime in (self.runtime, *self._heads.values()):
+            runtime.close()
+
+    def _headed(self, head: str) -> Runtime:
+        """The bundle as it runs with another head, opened when a plan first asks for it."""
+        if head not in self._heads:
+            self._heads[head] = self._open_head(head)
+        return self._heads[head]
 
 
 def open_engine(bundle: Bundle, clock: Clock, *, threads: int | None = None, slowdown: float = 1.0) -> Engine:
@@ -44,8 +53,10 @@ def open_engine(bundle: Bundle, clock: Clock, *, threads: int | None = None, slo
 
     if threads is not None:
         configure_threads(threads)
-    runtime: Runtime = OnnxRuntime(bundle)
-    if slowdown != 1.0:
-        effort = None if threads is None else effort_of(threads)
-        runtime = SlowedRuntime(runtime, slowdown, clock, effort=effort)
-    return Engine(bundle.manifest, runtime, clock)
+    effort = None if threads is None else effort_of(threads)
+
+    def opened(head: str) -> Runtime:
+        runtime = OnnxRuntime(bundle.headed(head))
+        return runtime if slowdown == 1.0 else SlowedRuntime(runtime, slowdown, clock, effort=effort)
+
+    return Engine(bundle.manifest, opened(""), clock, opened)

@@ -19,9 +19,10 @@ from offramp.bundle.manifest import Manifest, TensorSpec
 from offramp.clock import Clock
 from offramp.codecs.catalog import open_codec
 from offramp.codecs.codec import Codec
+from offramp.errors import PlanError
 from offramp.exits.catalog import open_policy
 from offramp.exits.policy import ExitPolicy
-from offramp.measure.profile import segment_name
+from offramp.measure.profile import headed_name, segment_name
 from offramp.plan import Plan
 from offramp.records import Feature
 from offramp.runtime.runtime import Runtime, Segment
@@ -94,6 +95,13 @@ class Route:
 
 
 OpenCodec = Callable[[str, Manifest, int], Codec]
+OpenHead = Callable[[str], Runtime]
+"""A runtime of the bundle as it runs with another head than its own."""
+
+
+def no_other_head(head: str) -> Runtime:
+    """Where the bundle's own is all there is."""
+    raise PlanError(f"nothing but the bundle's own head can be run here, not {head!r}; leave head= out of the plan")
 
 
 class RouteOpener:
@@ -102,12 +110,20 @@ class RouteOpener:
     A replay hands in a `runtime` and a `codec` that read a tape.
     """
 
-    def __init__(self, manifest: Manifest, runtime: Runtime, clock: Clock, codec: OpenCodec = open_codec) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        runtime: Runtime,
+        clock: Clock,
+        codec: OpenCodec = open_codec,
+        head: OpenHead = no_other_head,
+    ) -> None:
         self.manifest = manifest
         self._open_codec = codec
+        self._open_head = head
         self._runtime = runtime
         self._clock = clock
-        self._paces: dict[tuple[int, int, bool, str], Pace] = {}
+        self._paces: dict[str, Pace] = {}
 
     def open(self, plan: Plan) -> Route:
         """Open and warm everything that the plan runs here; takes as long as sessions take to load.
@@ -118,10 +134,10 @@ class RouteOpener:
         """
         end, via = self.manifest.end, plan.via
         asked = plan.exit.asked
-        legs = [self._leg(start, stop, branch=True) for start, stop in pairwise((0, *asked))]
+        legs = [self._leg(start, stop, branch=True, head=plan.head) for start, stop in pairwise((0, *asked))]
         last = asked[-1] if asked else 0
         if last != plan.split or via:
-            legs.append(self._leg(last, plan.split, branch=False, via=via))
+            legs.append(self._leg(last, plan.split, branch=False, via=via, head=plan.head))
         return Route(
             plan=plan,
             manifest=self.manifest,
@@ -159,15 +175,15 @@ class RouteOpener:
         leg.segment.run(zeros)
         leg.pace.note(self._clock.now() - before)
 
-    def _leg(self, start: int, stop: int, *, branch: bool, via: str = "") -> Leg:
-        segment = self._runtime.open(start, stop, branch=branch, via=via)
-        pace = self._paces.setdefault((start, stop, branch, via), Pace())
+    def _leg(self, start: int, stop: int, *, branch: bool, via: str = "", head: str = "") -> Leg:
+        runtime = self._open_head(head) if head else self._runtime
+        name = headed_name(segment_name(start, stop, branch=branch, via=via), head)
         return Leg(
-            segment=segment,
+            segment=runtime.open(start, stop, branch=branch, via=via),
             stop=stop,
             answers=branch or stop == self.manifest.end,
-            pace=pace,
-            name=segment_name(start, stop, branch=branch, via=via),
+            pace=self._paces.setdefault(name, Pace()),
+            name=name,
         )
 
 

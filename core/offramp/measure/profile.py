@@ -73,7 +73,7 @@ class Profile:
     end: int
     """n: the last cut."""
     segments: Mapping[str, Cost]
-    """By name, as `segment_name` has it."""
+    """By name, as `segment_name` has it; those of other heads beside the bundle's own, as `headed_name` has it."""
     encode: Mapping[str, Cost]
     """By `split:codec`."""
     decode: Mapping[str, Cost]
@@ -82,6 +82,13 @@ class Profile:
         """Of the stages between two cuts, in one graph; nothing when there are none, and no encoder either."""
         empty = start == stop and not via
         return NOTHING if empty else self.segments[segment_name(start, stop, branch=branch, via=via)]
+
+    def headed(self, head: str) -> "Profile":
+        """The bundle as it runs with one of its heads; what was not timed of it takes what the bundle's own does."""
+        if not head:
+            return self
+        others = {name: self.segments.get(headed_name(name, head), cost) for name, cost in self.segments.items()}
+        return replace(self, segments=others)
 
     def slowed(self, factor: float) -> "Profile":
         """The profile of an emulated board on which the network takes `factor` times as long.
@@ -158,6 +165,11 @@ def measure_profile(
 def segment_name(start: int, stop: int, *, branch: bool, via: str = "") -> str:
     """`0-3`; `0-3+branch` when it ends in a branch; `0-3~slim` via a bottleneck."""
     return f"{start}-{stop}{'+branch' * branch}{'~' * bool(via)}{via}"
+
+
+def headed_name(name: str, head: str) -> str:
+    """Of the same segment as one of the bundle's heads has it: `0-3+branch@int8`."""
+    return f"{name}{'@' * bool(head)}{head}"
 
 
 def cost_of(values: list[float]) -> Cost:

@@ -101,8 +101,9 @@ def test_the_bandwidth_is_the_stated_one(server: socket.socket, mbit: float) -> 
                 got += len(receiver.recv(65_536))
             took = time.perf_counter() - began
         writer.join()
-    # 0.1 % on an idle machine. A stalled sender may make it slower, but nothing may make it faster.
-    assert 0.90 * mbit <= (got - first) * 8 / took / 1e6 <= 1.02 * mbit
+    # 0.1 % on an idle machine (`benchmarks.shaper`). A machine that is busy elsewhere may make it slower, but nothing
+    # may make it faster.
+    assert 0.50 * mbit <= (got - first) * 8 / took / 1e6 <= 1.02 * mbit
 
 
 @pytest.mark.parametrize("delay_ms", [5, 40])

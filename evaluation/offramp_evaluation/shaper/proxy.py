@@ -14,16 +14,15 @@ trip before its first byte moves; in an outage it stays open and nothing moves.
 
 import asyncio
 import contextlib
-import math
 import os
 import socket
 import struct
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine
 
 from offramp.errors import SettingsError
-from offramp.units import Bytes, Seconds
+from offramp.units import Seconds
 from offramp.wire.address import Address
+from offramp_evaluation.shaper.following import Following
 from offramp_evaluation.shaper.lane import Flight, Lane
 from offramp_evaluation.shaper.link import Link, Schedule
 
@@ -36,37 +35,24 @@ RESET = None
 """In a flight: the sender's connection broke."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
-    """What went through, since the start."""
+class Proxy:
+    """A `Line`; opened with `async with`, on the running event loop."""
 
-    connections: int
-    up_bytes: Bytes
-    down_bytes: Bytes
-
-
-class Shaper:
-    """Opened with `start` or `async with`, on the running event loop; closed with `stop`."""
-
-    def __init__(self, listen: Address, to: Address, link: Link | Schedule) -> None:
+    def __init__(self, listen: Address, to: Address, schedule: Schedule) -> None:
         for address in (listen, to):
             if address.path:
                 raise SettingsError(f"the shaper shapes TCP; give HOST:PORT instead of {address}")
         self._listen, self._to = listen, to
-        self._schedule = link if isinstance(link, Schedule) else Schedule(steps=((Seconds(math.inf), link),))
-        self.link = self._schedule.at(Seconds(0.0))
-        """In force now."""
-        self.on_change: Callable[[Link], None] = lambda _link: None
-        """Called whenever another link has come into force."""
-        self._up = Lane(self.link.up, self.link.delay)
-        self._down = Lane(self.link.down, self.link.delay)
+        self.following = Following(schedule, self._change)
+        first = self.following.link
+        self._up = Lane(first.up, first.delay)
+        self._down = Lane(first.down, first.delay)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._following: asyncio.Task[None] | None = None
         self._connections = 0
         self._room = asyncio.Semaphore(CONNECTIONS)
 
-    async def start(self) -> Address:
-        """Listen, and run the schedule from now on. Returns the address, with the port that was chosen for port 0.
+    async def __aenter__(self) -> "Proxy":
+        """Listen, and run the schedule from now on.
 
         Raises:
             SettingsError: The address cannot be listened at: the port is in use, say.
@@ -82,58 +68,30 @@ class Shaper:
         # On the listening socket, since the window that a connection may have is settled by its handshake.
         _limit_buffers(server)
         self._spawn(self._accept(server))
-        self._following = self._spawn(self._follow(self._schedule, Seconds(asyncio.get_running_loop().time())))
-        return Address(host=self._listen.host, port=server.getsockname()[1])
+        self.following.start()
+        self._listen = Address(host=self._listen.host, port=server.getsockname()[1])
+        return self
 
-    async def stop(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close everything, with what is on its way."""
+        await self.following.stop()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def __aenter__(self) -> "Shaper":
-        self._listen = await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
     @property
-    def address(self) -> Address:
+    def place(self) -> str:
         """Where it listens, once it was entered."""
-        return self._listen
+        return str(self._listen)
 
-    @property
-    def traffic(self) -> Traffic:
-        return Traffic(connections=self._connections, up_bytes=self._up.carried, down_bytes=self._down.carried)
+    def counts(self) -> dict[str, int]:
+        return {"connections": self._connections, "up_bytes": self._up.carried, "down_bytes": self._down.carried}
 
-    def set(self, link: Link) -> None:
-        """Another link from now on, and the end of the schedule; what is on its way feels it too."""
-        self._stop_following()
-        self._apply(link)
-
-    def follow(self, schedule: Schedule, start: Seconds) -> None:
-        """Another schedule, whose first step begins at `start` of the event loop's clock; until then all stays."""
-        self._stop_following()
-        self._following = self._spawn(self._follow(schedule, start))
-
-    def _stop_following(self) -> None:
-        if self._following is not None:
-            self._following.cancel()
-
-    def _apply(self, link: Link) -> None:
-        self.link = link
+    def _change(self, link: Link) -> None:
+        """What is on its way feels it too."""
         self._up.change(link.up, link.delay)
         self._down.change(link.down, link.delay)
-        self.on_change(link)
-
-    async def _follow(self, schedule: Schedule, began: Seconds) -> None:
-        loop = asyncio.get_running_loop()
-        for start, link in schedule.changes():
-            await asyncio.sleep(began + start - loop.time())
-            if link != self.link:
-                self._apply(link)
 
     async def _accept(self, server: socket.socket) -> None:
         loop = asyncio.get_running_loop()

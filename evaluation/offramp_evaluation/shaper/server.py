@@ -6,13 +6,11 @@ import os
 import selectors
 import signal
 import sys
-from dataclasses import asdict
 
 from offramp.errors import InputError, SettingsError
 from offramp.units import Seconds
-from offramp.wire.address import Address
+from offramp_evaluation.shaper.following import Following, Line
 from offramp_evaluation.shaper.link import Link, Schedule, parse_schedule
-from offramp_evaluation.shaper.proxy import Shaper
 
 STDIN = 0
 READ = 65_536
@@ -20,14 +18,14 @@ MAX_LINE = 8 << 20
 """Bytes: an hour in steps of 0.1 s takes 2 MB; no schedule is longer."""
 
 
-def serve(listen: Address, to: Address, schedule: Schedule, *, control: bool) -> bool:
+def serve(line: Line, *, control: bool) -> bool:
     """Shape until a signal comes (or, with `control`, the input ends). Returns whether it was Ctrl-C.
 
     Raises:
-        SettingsError: The address cannot be listened at.
+        SettingsError: The line cannot be opened.
     """
     with asyncio.Runner(loop_factory=_precise_loop) as runner:
-        return runner.run(_serve(listen, to, schedule, control))
+        return runner.run(_serve(line, control))
 
 
 def _precise_loop() -> asyncio.AbstractEventLoop:
@@ -35,24 +33,24 @@ def _precise_loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
-async def _serve(listen: Address, to: Address, schedule: Schedule, control: bool) -> bool:
-    shaper = Shaper(listen, to, schedule)
-    shaper.on_change = lambda link: _say(shaper, "link", link)
+async def _serve(line: Line, control: bool) -> bool:
+    following = line.following
+    following.on_change = lambda link: _say(line, "link", link)
     stopped: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
     _stop_on_signals(stopped)
-    async with shaper:
+    async with line:
         if control:
-            _LinkLines(shaper, stopped).open()
-        _say(shaper, "ready", shaper.link)
-        print(f"offramp shape: {shaper.address} to {to}: {shaper.link.describe()}", file=sys.stderr, flush=True)
+            _Orders(following, stopped).open()
+        _say(line, "ready", following.link)
+        print(f"offramp shape: {line.place}: {following.link.describe()}", file=sys.stderr, flush=True)
         interrupted = await stopped
-    _say(shaper, "stopped", shaper.link)
+    _say(line, "stopped", following.link)
     return interrupted
 
 
-def _say(shaper: Shaper, event: str, link: Link) -> None:
-    line = {"event": event, "listen": str(shaper.address), "link": str(link), **asdict(shaper.traffic)}
-    print(json.dumps(line), flush=True)
+def _say(line: Line, event: str, link: Link) -> None:
+    told = {"event": event, "listen": line.place, "link": str(link), **line.counts()}
+    print(json.dumps(told), flush=True)
 
 
 def _stop_on_signals(stopped: asyncio.Future[bool]) -> None:
@@ -65,13 +63,13 @@ def _stop_on_signals(stopped: asyncio.Future[bool]) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop, False)
 
 
-class _LinkLines:
+class _Orders:
     """Lines of standard input, as links or schedules; `@SECONDS` before one is the moment of the system's clock, which
     is the event loop's, too, at which it begins.
     """
 
-    def __init__(self, shaper: Shaper, ended: asyncio.Future[bool]) -> None:
-        self._shaper, self._ended = shaper, ended
+    def __init__(self, following: Following, ended: asyncio.Future[bool]) -> None:
+        self._following, self._ended = following, ended
         self._rest = b""
 
     def open(self) -> None:
@@ -91,10 +89,10 @@ class _LinkLines:
         try:
             start, schedule = _parse_order(line)
             if len(schedule.steps) == 1 and start is None:
-                self._shaper.set(schedule.steps[0][1])
+                self._following.set(schedule.steps[0][1])
             else:
                 now = Seconds(asyncio.get_running_loop().time())
-                self._shaper.follow(schedule, now if start is None else start)
+                self._following.follow(schedule, now if start is None else start)
         except InputError as error:
             print(f"offramp shape: {error}; the link stays as it is", file=sys.stderr, flush=True)
 

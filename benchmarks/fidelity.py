@@ -26,12 +26,10 @@ from offramp.clock import SystemClock
 from offramp.data.camera import camera_frames
 from offramp.data.catalog import load
 from offramp.data.dataset import Part
-from offramp.measure.profile import Cost, Profile, measure_profile
+from offramp.measure.profile import Cost, Profile
 from offramp.plan import Plan
 from offramp.planning.resolve import resolve
 from offramp.records import Answered
-from offramp.runtime.board import effort_of
-from offramp.runtime.onnx_backend import OnnxRuntime, configure_threads
 from offramp.tape.reader import Tape, open_tape
 from offramp.units import Seconds
 from offramp_evaluation.assets import DEMO_BUNDLE
@@ -40,6 +38,7 @@ from offramp_evaluation.demo.progress import Run
 from offramp_evaluation.demo.run import run_one
 from offramp_evaluation.demo.screen import SilentScreen
 from offramp_evaluation.demo.script import Phase, Script
+from offramp_evaluation.live.hosts import Hosts, measure_hosts
 from offramp_evaluation.metrics.intervals import wilson
 from offramp_evaluation.replay import arrivals
 from offramp_evaluation.replay.drivers import Fixed
@@ -50,8 +49,6 @@ from offramp_evaluation.shaper.link import Schedule, parse_link
 from offramp_evaluation.traces.steps import from_schedule
 
 PHASE, RATE = Seconds(6.0), 8.0
-ROUNDS = 10
-"""Of each profile: 10 s for the demo's segments, with a pause before each."""
 LINKS = {
     "none": ("1gbit,0ms",),
     "10 Mbit/s": ("10mbit,10ms",) * 3,
@@ -74,14 +71,6 @@ class Told:
     exits: dict[str, float]
     wait: float = 0.0
     """Median seconds from arrival to the first stage."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hosts:
-    """An emulated board and an edge, at one time."""
-
-    board: Profile
-    edge: Profile
 
 
 def main() -> int:
@@ -165,16 +154,8 @@ class Study:
 
     def profile(self) -> Hosts:
         """Both at once, of what the plans use: the shorter it takes, the nearer it is to the live run."""
-        samples, _ = self.bundle.reference()
-        configure_threads(1)
-        with OnnxRuntime(self.bundle, capacity=len(self.bundle.manifest.segments)) as kept:
-            board, edge = (
-                measure_profile(
-                    self.bundle, kept, samples, self.codecs, threads=1, clock=self.clock, rounds=ROUNDS, effort=effort
-                )
-                for effort in (effort_of(1), None)
-            )
-        return Hosts(board=board.slowed(self.slowdown), edge=edge)
+        hosts = measure_hosts(self.bundle, self.codecs, self.clock)
+        return replace(hosts, board=hosts.board.slowed(self.slowdown))
 
     def replayed(self, plan: Plan, link: str, hosts: Hosts, overhead: Seconds, stack: Seconds) -> Told:
         script = script_of(link)

@@ -15,6 +15,7 @@ from offramp.units import format_seconds
 THREADS = 1
 """Of a model call, at both ends: they share this machine's cores."""
 ROUNDS = 10
+"""10 s for the demo's segments, with a pause before each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

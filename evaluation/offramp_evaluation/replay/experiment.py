@@ -77,6 +77,10 @@ class Experiment:
     """Instead of the least latency within `drop` and `deadline`."""
     subset: str = "test"
     seed: int = 0
+    stack: Seconds = Seconds(0.0)
+    """What sockets and threads add to a simulated round trip, see `Scenario`."""
+    overhead: Seconds = Seconds(0.0)
+    """What a source adds to a simulated sample, see `Scenario`."""
 
     @property
     def wanted(self) -> Objective:
@@ -223,6 +227,8 @@ class Experiment:
             down=self.down,
             shared_link=self.shared_link,
             deadline=self.wanted.deadline,
+            stack=self.stack,
+            overhead=self.overhead,
         )
 
     def _row(self, contestant: Contestant, done: Happened) -> Row:

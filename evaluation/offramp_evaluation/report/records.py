@@ -72,13 +72,11 @@ def _record(path: Path) -> dict[str, Any]:
 
 
 def _refuse_mixture(found: Sequence[Found]) -> None:
-    measured, simulated = (
-        [one for one in found if one.record["simulated"] is simulated] for simulated in (False, True)
-    )
-    if measured and simulated:
+    simulated = next((one.folder for one in found if one.record["simulated"]), None)
+    measured = next((one.folder for one in found if not one.record["simulated"]), None)
+    if measured is not None and simulated is not None:
         raise DataError(
-            f"{measured[0].folder} was measured live and {simulated[0].folder} replayed, and their numbers never stand in "
-            "one column; give "
+            f"{measured} was measured live and {simulated} replayed, and their numbers never stand in one column; give "
             "them apart, or hold one against the other with `offramp evaluate compare`"
         )
 

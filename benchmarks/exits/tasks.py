@@ -35,9 +35,13 @@ class Task:
 
     def measures(self, label_N: Labels, truth_N: Labels) -> dict[str, float]:
         """By name, each in [0, 1]: the higher, the better."""
-        found = {"accuracy": float(np.mean(label_N == truth_N))}
+        (counts_KK,) = _counted(label_N, truth_N, np.zeros_like(truth_N))
+        return self._measures_of(counts_KK)
+
+    def _measures_of(self, counts_KK: Labels) -> dict[str, float]:
+        found = {"accuracy": float(np.trace(counts_KK) / counts_KK.sum())}
         if self.classes:
-            found["macro_f1"] = macro_f1(label_N, truth_N, self.classes)
+            found["macro_f1"] = _macro_f1(counts_KK, self.classes)
         return found
 
     def quality(self, whole_N: Labels, truth_N: Labels, group_N: Labels | None = None) -> Quality:
@@ -46,14 +50,22 @@ class Task:
         Where groups are given and few, also whichever of them is left out: what holds thanks to one patient does not
         hold for others.
         """
-        parts = [np.ones(len(truth_N), np.bool_)]
-        if group_N is not None and len(groups := np.unique(group_N)) <= FEW:
-            parts += [group_N != group for group in groups]
-        wholes = [self.measures(whole_N[part_N], truth_N[part_N]) for part_N in parts]
+        number_N = np.zeros_like(truth_N)
+        if group_N is not None and len(np.unique(group_N)) <= FEW:
+            _, number_N = np.unique(group_N, return_inverse=True)
+
+        def parts(label_N: Labels, truth_N: Labels) -> list[dict[str, float]]:
+            """Measures of all, then without each group."""
+            counts_GKK = _counted(label_N, truth_N, number_N)
+            whole_KK = counts_GKK.sum(axis=0)
+            rest = [whole_KK - counts_KK for counts_KK in counts_GKK] if len(counts_GKK) > 1 else []
+            return [self._measures_of(counts_KK) for counts_KK in (whole_KK, *rest)]
+
+        wholes = parts(whole_N, truth_N)
 
         def judge(label_N: Labels, truth_N: Labels) -> float:
-            founds = [self.measures(label_N[part_N], truth_N[part_N]) for part_N in parts]
-            return min(found[name] - whole[name] for found, whole in zip(founds, wholes, strict=True) for name in whole)
+            pairs = zip(parts(label_N, truth_N), wholes, strict=True)
+            return min(found[name] - whole[name] for found, whole in pairs for name in whole)
 
         return judge
 
@@ -63,12 +75,22 @@ def macro_f1(label_N: Labels, truth_N: Labels, classes: int) -> float:
 
     A class that neither occurs nor is answered is left out.
     """
-    scores = []
-    for one in range(classes):
-        said_N, true_N = label_N == one, truth_N == one
-        if said_N.any() or true_N.any():
-            scores.append(2 * float(np.sum(said_N & true_N)) / float(np.sum(said_N) + np.sum(true_N)))
-    return float(np.mean(scores))
+    (counts_KK,) = _counted(label_N, truth_N, np.zeros_like(truth_N))
+    return _macro_f1(counts_KK, classes)
+
+
+def _macro_f1(counts_KK: Labels, classes: int) -> float:
+    right_K, said_K, true_K = np.diag(counts_KK), counts_KK.sum(axis=0), counts_KK.sum(axis=1)
+    both_K = (said_K + true_K)[:classes]
+    return float(np.mean(2 * right_K[:classes][both_K > 0] / both_K[both_K > 0]))
+
+
+def _counted(label_N: Labels, truth_N: Labels, group_N: Labels) -> Labels:
+    """[G, K, K] how often the samples of each class, by group, were given each answer; groups are counted from 0."""
+    classes, groups = 1 + int(max(label_N.max(), truth_N.max())), 1 + int(group_N.max())
+    cell_N = (group_N * classes + truth_N) * classes + label_N
+    counts_GKK: Labels = np.bincount(cell_N, minlength=groups * classes**2).reshape(groups, classes, classes)
+    return counts_GKK
 
 
 TASKS: Catalogue[Task] = Catalogue(

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "git",
     "grpcurl",
     "install",
+    "ip",
     "journalctl",
     "kubectl",
     "ls",

@@ -45,8 +45,9 @@ def device_part(manifest: Manifest) -> set[str]:
         for spec in manifest.segments
         if manifest.ends_via(spec) or runs(spec.start, spec.stop, branch=spec.branch)
     }
-    folders = tuple(f"graph/{head.name}/" for head in manifest.heads)
-    graphs |= {name for name in manifest.files if name.startswith(folders)}
+    for head in manifest.heads:
+        graphs |= {spec.file for spec in head.segments if spec.start in {0, *branches}}
+        graphs |= {f"graph/{head.name}/weights.bin"} & set(manifest.files)
     return graphs | ({WEIGHTS, TABLES, CANDIDATES, CERTIFICATE, REFERENCE} & set(manifest.files))
 
 

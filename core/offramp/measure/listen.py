@@ -55,8 +55,12 @@ class Heard:
 class Listener:
     """Runs samples through one bundle and writes down who says what. Keeps nothing between calls."""
 
-    def __init__(self, bundle: Bundle, runtime: Runtime, codecs: Mapping[int, Sequence[str]]) -> None:
+    def __init__(
+        self, bundle: Bundle, runtime: Runtime, codecs: Mapping[int, Sequence[str]], head: Runtime | None = None
+    ) -> None:
         """`codecs` by split; the `runtime` should be able to keep two segments for each cut open.
+
+        With a `head`, it runs the way to the end, and the runtime tails alone: those that lossless codecs lead to, too.
 
         Raises:
             UnknownNameError: No such codec, or not at that split.
@@ -64,10 +68,10 @@ class Listener:
         """
         manifest = bundle.manifest
         self.branches = tuple(sorted(branch.cut for branch in manifest.branches))
-        self._runtime = runtime
+        self._runtime = head or runtime
         self._end = manifest.end
         self._tail = Tail(bundle, runtime)
-        self._ways = _all_ways(manifest, codecs)
+        self._ways = _all_ways(manifest, codecs, own=head is None)
         self._points = sorted({*self.branches, *self._ways, self._end})
 
     @property
@@ -120,14 +124,24 @@ class Listener:
             yield here, outputs
 
 
-def codec_entries(manifest: Manifest, codecs: Mapping[int, Sequence[str]]) -> tuple[CodecEntry, ...]:
+def codecs_of_head(codecs: Mapping[int, Sequence[str]]) -> dict[int, list[str]]:
+    """Those that another head than the bundle's own leads to: of features, not of the input, and of no bottleneck."""
+    there = {split: [name for name in names if not via_of(name)] for split, names in codecs.items() if split > 0}
+    return {split: names for split, names in there.items() if names}
+
+
+def codec_entries(
+    manifest: Manifest, codecs: Mapping[int, Sequence[str]], *, own: bool = True
+) -> tuple[CodecEntry, ...]:
     """Every codec, by split, and whose answer it leads to; nothing is run for it but the codecs themselves.
+
+    Behind another head than the bundle's own, what loses nothing still leads to a tail, and not to the head's end.
 
     Raises:
         UnknownNameError: No such codec, or not at that split.
         PlanError: The bundle keeps no such cut.
     """
-    return _entries(_all_ways(manifest, codecs))
+    return _entries(_all_ways(manifest, codecs, own=own))
 
 
 def join(parts: Sequence[Heard]) -> Heard:
@@ -174,11 +188,11 @@ def _entries(ways: Mapping[int, Sequence[_Way]]) -> tuple[CodecEntry, ...]:
     )
 
 
-def _all_ways(manifest: Manifest, codecs: Mapping[int, Sequence[str]]) -> dict[int, tuple[_Way, ...]]:
-    return {split: _ways(manifest, split, names) for split, names in sorted(codecs.items())}
+def _all_ways(manifest: Manifest, codecs: Mapping[int, Sequence[str]], *, own: bool) -> dict[int, tuple[_Way, ...]]:
+    return {split: _ways(manifest, split, names, own=own) for split, names in sorted(codecs.items())}
 
 
-def _ways(manifest: Manifest, split: int, names: Sequence[str]) -> tuple[_Way, ...]:
+def _ways(manifest: Manifest, split: int, names: Sequence[str], *, own: bool) -> tuple[_Way, ...]:
     stages: dict[str, dict[str, Compress | None]] = {}
     for name in names:
         stage = open_stage(name, manifest, split)  # whoever asks for a codec that cannot be hears its whole name
@@ -188,7 +202,7 @@ def _ways(manifest: Manifest, split: int, names: Sequence[str]) -> tuple[_Way, .
         codec = open_codec(quantiser, manifest, split)
         via = via_of(quantiser)
         # A bottleneck loses something even where the codec of its code does not.
-        lossless = not via and is_lossless(codec, manifest.cuts[split].tensors)
+        lossless = own and not via and is_lossless(codec, manifest.cuts[split].tensors)
         voice = FINAL if lossless else tail_voice(split, quantiser)
         ways.append(_Way(codec=codec, via=via, voice=voice, stages=behind))
     return tuple(ways)

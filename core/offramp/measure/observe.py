@@ -51,12 +51,13 @@ def observe(
     samples: Array,
     codecs: Mapping[int, Sequence[str]],
     progress: Progress = lambda _done, _total: None,
+    head: Runtime | None = None,
 ) -> Observations:
     """Run samples [M, *shape] through every branch, and through every codec of `codecs` (by split).
 
-    `progress` is called with (samples done, samples in all).
+    `progress` is called with (samples done, samples in all). A `head` runs in the place of the bundle's own.
     """
-    listener = Listener(bundle, runtime, codecs)
+    listener = Listener(bundle, runtime, codecs, head)
     heard = listener.hear(samples, progress)
     labels = {voice: logits_MK.argmax(axis=1) for voice, logits_MK in heard.logits.items()}
     return Observations(

@@ -4,7 +4,7 @@ calibration samples ─► observe ─┐
 calibration tape ─► recorded ───┴─► enumerate_candidates ─► candidates.json
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import Bundle, write_manifest
 from offramp.codecs.usual import candidate_codecs
 from offramp.errors import TapeError
+from offramp.measure.listen import codecs_of_head
 from offramp.measure.observe import Observations, observe, recorded
 from offramp.planning.candidates import FILE, Candidates, enumerate_candidates, write_candidates
 from offramp.records import Array
@@ -29,19 +30,36 @@ def attach_candidates(
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Candidates:
     """Observe calibration samples [M, *shape] and write `candidates.json` into the bundle, digest included."""
-    observations = observe(bundle, runtime, samples, candidate_codecs(bundle.manifest), progress)
-    return _attach(bundle, observations, truth_M, group_M)
+    from offramp.runtime.onnx_backend import OnnxRuntime  # takes 0.1 s to import, and other heads are rare
+
+    codecs = candidate_codecs(bundle.manifest)
+    observations = observe(bundle, runtime, samples, codecs, progress)
+    heads = {}
+    for head in bundle.manifest.heads:
+        with OnnxRuntime(bundle.headed(head.name), capacity=len(bundle.manifest.segments)) as other:
+            heads[head.name] = observe(bundle, runtime, samples, codecs_of_head(codecs), progress, other)
+    return _attach(bundle, observations, truth_M, group_M, heads)
 
 
-def attach_from_tape(bundle: Bundle, tape: Tape, subset: str = "calibration") -> Candidates:
-    """The same from a tape of the bundle, without running it.
+def attach_from_tape(bundle: Bundle, tape: Tape, subset: str = "calibration", heads: Sequence[Tape] = ()) -> Candidates:
+    """The same from a tape of the bundle, without running it; `heads` are tapes of the same samples with its others.
 
     Raises:
-        TapeError: The tape is of another model, or holds nothing of the subset.
+        TapeError: A tape is of another model, head or data, or holds nothing of the subset.
     """
-    refuse_another_model(bundle.manifest, tape)
+    for one in (tape, *heads):
+        refuse_another_model(bundle.manifest, one)
+        if one.header.data_digest != tape.header.data_digest:
+            raise TapeError(f"{one.path} is of other samples than {tape.path}; record the same ones with either head")
+    names = [one.header.head for one in (tape, *heads)]
+    if names[0] or "" in names[1:] or len(set(names)) < len(names):
+        raise TapeError(
+            f"these tapes are of the heads {', '.join(name or 'own' for name in names)}; give one of the bundle's own "
+            "first, then at most one of each other"
+        )
     rows = tape.rows(subset)
-    return _attach(bundle, recorded(tape, subset), tape.truth_N[rows].astype(np.int64), tape.group_N[rows])
+    others = {one.header.head: recorded(one, subset) for one in heads}
+    return _attach(bundle, recorded(tape, subset), tape.truth_N[rows].astype(np.int64), tape.group_N[rows], others)
 
 
 def refuse_another_model(manifest: Manifest, tape: Tape) -> None:
@@ -57,9 +75,13 @@ def refuse_another_model(manifest: Manifest, tape: Tape) -> None:
 
 
 def _attach(
-    bundle: Bundle, observations: Observations, truth_M: NDArray[np.int64], group_M: NDArray[np.int64]
+    bundle: Bundle,
+    observations: Observations,
+    truth_M: NDArray[np.int64],
+    group_M: NDArray[np.int64],
+    heads: Mapping[str, Observations],
 ) -> Candidates:
-    candidates = enumerate_candidates(observations, truth_M, group_M, bundle.manifest)
+    candidates = enumerate_candidates(observations, truth_M, group_M, bundle.manifest, heads)
     write_candidates(candidates, bundle.file(FILE))
     write_manifest(bundle.path, bundle.manifest)
     return candidates

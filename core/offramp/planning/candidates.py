@@ -10,14 +10,15 @@ the link of *this* moment, `offramp.planning.cost` turns them into latency.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.bundle.jsonform import from_json, to_json
+from offramp.bundle.jsonform import UNLESS_DEFAULT, from_json, to_json
 from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import Bundle
 from offramp.errors import BundleError
@@ -63,6 +64,8 @@ class Candidate:
     payload_mean: float
     """Bytes of one sent payload, on average over the samples that are sent."""
     payload_p95: float
+    head: str = field(default="", metadata=UNLESS_DEFAULT)
+    """In which form the device runs its stages and branches; empty: the bundle's own."""
 
     @property
     def via(self) -> str:
@@ -70,7 +73,7 @@ class Candidate:
         return via_of(self.codec)
 
     def plan(self, revision: Revision = NO_REVISION) -> Plan:
-        return Plan(split=self.split, exit=self.exit, codec=self.codec, revision=revision)
+        return Plan(split=self.split, exit=self.exit, codec=self.codec, head=self.head, revision=revision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +90,35 @@ class Candidates:
 
 
 def enumerate_candidates(
-    observations: Observations, truth_M: NDArray[np.int64], group_M: NDArray[np.int64], manifest: Manifest
+    observations: Observations,
+    truth_M: NDArray[np.int64],
+    group_M: NDArray[np.int64],
+    manifest: Manifest,
+    heads: Mapping[str, Observations] = MappingProxyType({}),
 ) -> Candidates:
     """Every plan worth considering; those that another one covers in all respects are left out.
 
-    Plans without exits stay, of each way to send the input the best: tables compare with them.
+    Plans without exits stay, of each way to send the input the best: tables compare with them. `heads` are observations
+    of the same samples with other heads, by name: their plans are held against the bundle's own whole network, and
+    covered by none but their own, for no profile says yet which head is the faster.
     """
+    right_M = observations.final_labels_M == truth_M
+    judge = _Judge(right_M, group_M)
+    found = _enumerate(observations, truth_M, judge, manifest)
+    for head, seen in heads.items():
+        found += [replace(one, head=head) for one in _enumerate(seen, truth_M, judge, manifest)]
+    return Candidates(
+        model_digest=manifest.model_digest,
+        samples=len(truth_M),
+        groups=judge.groups,
+        full_accuracy=float(right_M.mean()),
+        candidates=tuple(found),
+    )
+
+
+def _enumerate(
+    observations: Observations, truth_M: NDArray[np.int64], judge: "_Judge", manifest: Manifest
+) -> list[Candidate]:
     endings = [
         _Ending(split, codec, said.labels_M == truth_M, said.payload_bytes_M)
         for (split, codec), said in observations.edge.items()
@@ -100,7 +126,6 @@ def enumerate_candidates(
     nothing_M = np.zeros(len(truth_M), dtype=np.int64)
     right_M = observations.final_labels_M == truth_M
     endings.append(_Ending(manifest.end, "none", right_M, nothing_M))
-    judge = _Judge(right_M, group_M)
     cuts = [branch.cut for branch in manifest.branches]
     walks = [_walk(rule, observations, truth_M) for rule in rules_for(cuts)]
     found: list[Candidate] = []
@@ -110,13 +135,7 @@ def enumerate_candidates(
         found.extend(_baselines(plain))
         judged = [judge.judge(walk, ending) for walk in walks if walk.last <= split for ending in rivals]
         found.extend(_worth_keeping(judged, plain, manifest))
-    return Candidates(
-        model_digest=manifest.model_digest,
-        samples=len(truth_M),
-        groups=judge.groups,
-        full_accuracy=float(right_M.mean()),
-        candidates=tuple(found),
-    )
+    return found
 
 
 def write_candidates(candidates: Candidates, path: Path) -> None:

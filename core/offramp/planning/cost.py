@@ -81,7 +81,7 @@ class CostModel:
         """Its place among the candidates; None when it is none of them: they ask nothing further of the edge."""
         if plan.tail.thresholds or plan.mask:
             return None
-        return self.roads.places.get(key(plan.split, plan.exit, plan.codec))
+        return self.roads.places.get(key(plan.split, plan.exit, plan.codec, plan.head))
 
     def latency(self, situation: Situation, deadline: Seconds = DEFAULT_OBJECTIVE.deadline) -> Floats:
         """[C] mean seconds from arrival to Result; infinite where infeasible."""

@@ -73,8 +73,8 @@ def _check_head(plan: Plan, manifest: Manifest) -> None:
     manifest.head(plan.head)
     if plan.via:
         raise PlanError(
-            f"head={plan.head} has no encoder of the bottleneck {plan.via}, which codec={plan.codec} needs; take a codec "
-            "of the feature itself, or leave head= out"
+            f"head={plan.head} has no encoder of the bottleneck {plan.via}, which codec={plan.codec} needs; take a "
+            "codec of the feature itself, or leave head= out"
         )
 
 

@@ -38,7 +38,7 @@ class Roads:
     def __init__(self, candidates: Candidates) -> None:
         items = candidates.candidates
         self.items = items
-        self.places = {key(item.split, item.exit, item.codec): place for place, item in enumerate(items)}
+        self.places = {key(item.split, item.exit, item.codec, item.head): place for place, item in enumerate(items)}
         self.accuracy_low_C = np.array([item.accuracy_low for item in items])
         self.loss_high_C = np.array([item.loss_high for item in items])
         self.step_C = np.array([step_of(item.exit) for item in items])
@@ -76,7 +76,10 @@ class Roads:
 
     def timed(self, device: Profile, edge: Profile) -> "Times":
         """On these hosts."""
-        costs = [device.segment(start, stop, branch=branch, via=via) for start, stop, branch, via in self._segments]
+        heads = {head: device.headed(head) for head in {head for head, *_ in self._segments}}
+        costs = [
+            heads[head].segment(start, stop, branch=asked, via=via) for head, start, stop, asked, via in self._segments
+        ]
         encode_C = np.array([device.encode.get(name, NOTHING).expected for name in self._codecs])[self._codec_C]
         decode_C = np.array([edge.decode.get(name, NOTHING).expected for name in self._codecs])[self._codec_C]
         tail_C = np.array([edge.segment(split, edge.end, via=via).expected for split, via in self._tails])[self._tail_C]
@@ -155,16 +158,17 @@ def _only(value: Any, place: int) -> Any:
     return value.at(np.array([place])) if isinstance(value, Irregularity) else value
 
 
-def key(split: int, rule: ExitRule, codec: str) -> tuple[int, ExitRule, str]:
+def key(split: int, rule: ExitRule, codec: str, head: str = "") -> tuple[int, ExitRule, str, str]:
     """What makes a plan the same as a candidate: its revision does not count."""
-    return split, rule, codec
+    return split, rule, codec, head
 
 
-def _segments(item: Candidate, exits: int) -> list[tuple[int, int, bool, str]]:
+def _segments(item: Candidate, exits: int) -> list[tuple[str, int, int, bool, str]]:
     """Between two decisions each; those that a candidate with fewer exits lacks take nothing, before its last one."""
     cuts = [0, *item.exit.asked]
-    asked = [(start, stop, True, "") for start, stop in pairwise(cuts)]
-    return [*asked, *[(0, 0, False, "")] * (exits - len(asked)), (cuts[-1], item.split, False, item.via)]
+    asked = [(item.head, start, stop, True, "") for start, stop in pairwise(cuts)]
+    none = ("", 0, 0, False, "")
+    return [*asked, *[none] * (exits - len(asked)), (item.head, cuts[-1], item.split, False, item.via)]
 
 
 def _numbered(names_N: Sequence[Name]) -> tuple[list[Name], Indices]:

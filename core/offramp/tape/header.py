@@ -51,6 +51,8 @@ class TapeHeader:
     """Name of the data set, for people."""
     data_digest: str
     """Of the samples, their order and their labels."""
+    head: str = ""
+    """In which form stages and branches ran, tails never; empty: the bundle's own. Then nothing is written of it."""
     code: str
     """Version, and the commit where it is known, of the code that recorded."""
     samples: int
@@ -128,7 +130,10 @@ def tail_voice(split: int, quantiser: str) -> str:
 
 def header_to_json(header: TapeHeader) -> str:
     """One line; equal headers give equal text."""
-    return json.dumps(dataclasses.asdict(header), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    document = dataclasses.asdict(header)
+    if not header.head:
+        del document["head"]  # tapes from before there were others stay the same recordings
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def header_from_json(text: str, place: str) -> TapeHeader:
@@ -138,7 +143,7 @@ def header_from_json(text: str, place: str) -> TapeHeader:
     """
     try:
         document = json.loads(text)
-        names = {item.name for item in dataclasses.fields(TapeHeader)}
+        names = {item.name for item in dataclasses.fields(TapeHeader)} - ({"head"} - set(document))
         if set(document) != names:
             raise TapeError(f"{place}: the header's keys differ by {sorted(set(document) ^ names)}")
         document["branches"] = tuple(document["branches"])

@@ -15,6 +15,10 @@ mask=on                   the classes that the device has excluded travel too, a
 And of the device:
 
 head=int8                 its stages and branches run in another form of theirs, where the bundle has one
+
+And of each sample that is sent:
+
+unsure=0.6:affine8+zstd   whom the last branch asked is less sure of than that is written with this codec instead
 """
 
 from dataclasses import dataclass, replace
@@ -83,6 +87,22 @@ NO_EXIT = ExitRule(policy="none", thresholds=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unsure:
+    """How samples are written that the last branch asked is not sure of: they deserve more bytes, or fewer."""
+
+    below: float
+    """Calibrated confidence, in (0, 1], that a sample has to reach to be written as the others."""
+    codec: str
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.below <= 1.0:
+            raise PlanError(f"unsure={self}: a confidence lies between 0 and 1, and none is below 0; write 0.6, say")
+
+    def __str__(self) -> str:
+        return f"{_exactly(self.below)}:{self.codec}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Split, exit rule and codec, resolved against one bundle (cuts are indices)."""
 
@@ -90,6 +110,8 @@ class Plan:
     exit: ExitRule = NO_EXIT
     codec: str = "none"
     """`none` exactly when nothing is sent."""
+    unsure: Unsure | None = None
+    """Another codec for samples that the last branch asked is not sure of."""
     tail: ExitRule = NO_EXIT
     """Exits at the edge: of the branches past the split."""
     queue: int = 0
@@ -126,16 +148,29 @@ class Plan:
             raise PlanError("mask=on sends what an exit policy has excluded, and there is none; add exit=, or drop it")
         if self.head and self.split == 0:
             raise PlanError(f"head={self.head} at split 0, where the device runs no stage; split later, or drop it")
+        if self.unsure is not None and not self.exit.thresholds:
+            raise PlanError(
+                f"unsure={self.unsure} looks at how sure the last branch asked is, and none is; add exit=, such as "
+                "exit=confidence:0.9, or drop it"
+            )
+        if self.unsure is not None and self.codec in ("none", self.unsure.codec):
+            raise PlanError(f"unsure={self.unsure} beside codec={self.codec} changes nothing; drop it")
 
     def __str__(self) -> str:
         head = f", head={self.head}" * bool(self.head)
         asked = f", tail={self.tail}" * bool(self.tail.thresholds) + f", queue={self.queue}" * bool(self.queue)
-        return f"split={self.split}, exit={self.exit}{asked}{', mask=on' * self.mask}{head}, codec={self.codec}"
+        unsure = "" if self.unsure is None else f", unsure={self.unsure}"
+        return f"split={self.split}, exit={self.exit}{asked}{', mask=on' * self.mask}{head}, codec={self.codec}{unsure}"
 
     @property
     def via(self) -> str:
         """The bottleneck that its codec names; empty where the feature itself crosses."""
         return via_of(self.codec)
+
+    @property
+    def when_unsure(self) -> "Plan":
+        """The plan of samples that the last branch asked is not sure of."""
+        return self if self.unsure is None else replace(self, codec=self.unsure.codec, unsure=None)
 
     def revised(self, revision: Revision) -> "Plan":
         return replace(self, revision=revision)
@@ -171,9 +206,10 @@ class PlanText:
     mask: bool = False
     head: str = ""
     codec: str | None = None
+    unsure: Unsure | None = None
 
 
-_FIELDS = ("split", "exit", "tail", "queue", "mask", "head", "codec")
+_FIELDS = ("split", "exit", "tail", "queue", "mask", "head", "codec", "unsure")
 _SWITCH = {"on": True, "off": False}
 
 
@@ -209,7 +245,15 @@ def parse_plan(text: str) -> PlanText:
         mask=_SWITCH[mask],
         head=fields.get("head", ""),
         codec=fields.get("codec"),
+        unsure=_parse_unsure(fields["unsure"]) if "unsure" in fields else None,
     )
+
+
+def _parse_unsure(text: str) -> Unsure:
+    below, colon, codec = text.partition(":")
+    if not colon or not codec:
+        raise PlanError(f"unsure={text} names no codec; write unsure=0.6:affine8+zstd, say")
+    return Unsure(below=_parse_threshold(below, f"unsure={text}"), codec=codec)
 
 
 def parse_rule(text: str) -> ExitRule:

@@ -25,7 +25,7 @@ from offramp.records import Answer, Answered, EdgeTimings, Feature, Result, Samp
 from offramp.units import Bytes, Seconds, format_seconds
 from offramp.wire.convert import alive_to_proto
 from offramp_device.flight import Flight, Said, Waiting
-from offramp_device.route import Route, choose_detour
+from offramp_device.route import Doubt, Route, choose_detour
 from offramp_device.streams import Streams
 from offramp_device.uplink import Deliver, Uplink
 
@@ -110,8 +110,9 @@ class Pipeline:
         if route.policy.temporal:
             flight.state = self._streams.recall(sample.stream, route.exits)
         feature: Feature = (sample.data[None],)
-        timed = self._timed
-        for place, leg in enumerate(route.legs):
+        timed, place = self._timed, -1
+        while (place := place + 1) < len(route.legs):
+            leg = route.legs[place]
             if flight.deepest is not None and not leg.answers and (reason := uplink.unready(route)):
                 return self.degrade(flight, reason)  # the rest of the way to the split would be in vain
             outputs = leg.segment.run(feature)
@@ -126,6 +127,8 @@ class Pipeline:
                     if self._watched is not None and feature:
                         self._watched.left(flight, place, feature)
                     return self._local(flight, Answered.DEVICE, now)
+                if route.doubt is not None and _doubts(route.doubt, flight.deepest):
+                    route = flight.route = route.doubt.route
         flight.feature, flight.head = feature, Seconds(now - flight.began)
         if reason := uplink.unready(route):
             return self.degrade(flight, reason)
@@ -306,6 +309,13 @@ class Pipeline:
             truth=sample.truth,
             name=sample.name,
         )
+
+
+def _doubts(doubt: Doubt, said: Said) -> bool:
+    scores_NS = said.outputs.scores_NS
+    assert scores_NS is not None
+    # `not >=` doubts nan as well.
+    return said.cut == doubt.cut and not scores_NS[0, 0] >= doubt.below
 
 
 def _confidence(logits_K: NDArray[np.float32], label: int, temperature: float) -> float:

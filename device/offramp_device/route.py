@@ -12,6 +12,7 @@ Where the codec names a bottleneck, the last leg ends in its code, and detours b
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -66,6 +67,16 @@ class Leg:
     """Of its segment, as profiles have it."""
 
 
+class Doubt(NamedTuple):
+    """Samples that a branch is not sure of take another route from there on: their payloads are written otherwise."""
+
+    cut: int
+    """Of the branch, the last that is asked."""
+    below: float
+    """Its confidence that they do not reach."""
+    route: "Route"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Route:
     """Everything of one plan that is opened and warm. Compared by identity: two routes of equal plans differ."""
@@ -80,8 +91,14 @@ class Route:
     detours: tuple[Leg, ...]
     """From the split to an answer, the nearest first: used when no branch has answered before the split."""
 
+    doubt: Doubt | None = None
     encoding: str
     """What encoding at the split is called in telemetry: `encode 3:affine8+zstd`."""
+
+    @property
+    def both(self) -> "tuple[Route, ...]":
+        """The route itself, and that of samples which a branch is not sure of."""
+        return (self,) if self.doubt is None else (self, self.doubt.route)
 
     @property
     def exits(self) -> Exits:
@@ -138,6 +155,9 @@ class RouteOpener:
         last = asked[-1] if asked else 0
         if last != plan.split or via:
             legs.append(self._leg(last, plan.split, branch=False, via=via, head=plan.head))
+        doubt = None
+        if plan.unsure is not None:
+            doubt = Doubt(asked[-1], plan.unsure.below, self.open(plan.when_unsure))
         return Route(
             plan=plan,
             manifest=self.manifest,
@@ -146,6 +166,7 @@ class RouteOpener:
             policy=open_policy(plan.exit),
             codec=self._open_codec(plan.codec, self.manifest, plan.split) if plan.split < end else None,
             detours=() if asked or plan.split == end else self._detours(plan.split, via),
+            doubt=doubt,
             encoding=f"encode {plan.split}:{plan.codec}",
         )
 

@@ -121,10 +121,12 @@ class EdgeSession:
         if route.ends:
             return
         with self._changed:
-            self._bindings.want(route)
+            for one in route.both:
+                self._bindings.want(one)
             self._sockets.loop.call_soon_threadsafe(self._bind)
             self._changed.wait_for(
-                lambda: self._problem or self._closing or self._bindings.settled(route), timeout=patience
+                lambda: self._problem or self._closing or all(map(self._bindings.settled, route.both)),
+                timeout=patience,
             )
 
     def unready(self, route: Route) -> str:

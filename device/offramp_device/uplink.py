@@ -60,7 +60,8 @@ class LoopbackUplink:
 
     def prepare(self, route: "Route", patience: Seconds) -> None:  # noqa: ARG002 - it never has to wait
         if not route.ends:
-            self._tail.open(route.plan.split, route.plan.codec, route.plan.tail)
+            for one in route.both:
+                self._tail.open(one.plan.split, one.plan.codec, one.plan.tail)
 
     def unready(self, route: "Route") -> str:  # noqa: ARG002 - it always is
         return ""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offramp.errors import PlanError
-from offramp.plan import NO_EXIT, ExitRule, ExitText, Plan, PlanText, parse_plan, parse_rule
+from offramp.plan import NO_EXIT, ExitRule, ExitText, Plan, PlanText, Unsure, parse_plan, parse_rule
 from offramp.records import Revision
 
 thresholds = st.dictionaries(st.integers(0, 9), st.floats(0, 1)).map(lambda found: tuple(sorted(found.items())))
@@ -27,10 +27,18 @@ rules = plain | st.tuples(thresholds, plain).map(
     codec=st.sampled_from(["none", "affine8+zstd", "jpeg:75"]),
     queue=st.integers(0, 10_000),
     mask=st.booleans(),
+    below=st.none() | st.floats(0, 1, exclude_min=True),
 )
 def test_a_printed_plan_reads_back_to_the_last_digit(
-    rule: ExitRule, tail: tuple[tuple[int, float], ...], split: int, codec: str, queue: int, mask: bool
+    rule: ExitRule,
+    tail: tuple[tuple[int, float], ...],
+    split: int,
+    codec: str,
+    queue: int,
+    mask: bool,
+    below: float | None,
 ) -> None:
+    doubts = below is not None and rule.thresholds and codec != "none"
     plan = Plan(
         split=split,
         exit=rule,
@@ -38,6 +46,7 @@ def test_a_printed_plan_reads_back_to_the_last_digit(
         queue=queue if tail else 0,
         mask=mask and rule.thresholds != (),
         codec=codec,
+        unsure=Unsure(below=below, codec="slim/affine4:8+range") if doubts and below else None,
     )
     assert parse_plan(str(plan)) == PlanText(
         split=str(split),
@@ -46,6 +55,7 @@ def test_a_printed_plan_reads_back_to_the_last_digit(
         queue=plan.queue,
         mask=plan.mask,
         codec=codec,
+        unsure=plan.unsure,
     )
 
 
@@ -102,6 +112,10 @@ def test_any_text_is_a_plan_or_a_plan_error(text: str) -> None:
         ("split=3, queue=few", "queue=few is no number of waiting requests"),
         ("split=3, queue=-1", "queue=-1 is no number of waiting requests"),
         ("split=3, mask=yes", "mask=yes is neither on nor off"),
+        ("split=3, unsure=0.6", "unsure=0.6 names no codec; write unsure=0.6:affine8"),
+        ("split=3, unsure=few:affine8", "'few' in unsure=few:affine8 is not a threshold"),
+        ("split=3, unsure=0:affine8", "a confidence lies between 0 and 1, and none is below 0"),
+        ("split=3, unsure=nan:affine8", "a confidence lies between 0 and 1"),
     ],
 )
 def test_a_malformed_plan_is_refused_with_the_way_out(text: str, message: str) -> None:
@@ -149,6 +163,23 @@ def test_a_queue_without_exits_at_the_edge_means_nothing() -> None:
 def test_a_mask_without_an_exit_policy_means_nothing() -> None:
     with pytest.raises(PlanError, match="mask=on sends what an exit policy has excluded"):
         Plan(split=2, mask=True)
+
+
+def test_whom_a_branch_is_not_sure_of_needs_a_branch_and_another_codec() -> None:
+    asked = ExitRule(policy="confidence", thresholds=((1, 0.9),))
+    with pytest.raises(PlanError, match="unsure=0.6:affine8 looks at how sure the last branch asked is, and none is"):
+        Plan(split=2, codec="affine4", unsure=Unsure(below=0.6, codec="affine8"))
+    for codec in ("affine8", "none"):
+        with pytest.raises(PlanError, match=f"unsure=0.6:affine8 beside codec={codec} changes nothing"):
+            Plan(split=2, exit=asked, codec=codec, unsure=Unsure(below=0.6, codec="affine8"))
+
+
+def test_an_unsure_samples_plan_differs_in_its_codec_alone() -> None:
+    asked = ExitRule(policy="confidence", thresholds=((1, 0.9),))
+    plan = Plan(split=2, exit=asked, codec="slim/affine4:4", unsure=Unsure(below=0.6, codec="slim/affine8"))
+    assert str(plan) == "split=2, exit=confidence:0.9@1, codec=slim/affine4:4, unsure=0.6:slim/affine8"
+    assert plan.when_unsure == Plan(split=2, exit=asked, codec="slim/affine8")
+    assert (plan.via, plan.when_unsure.via, Plan(split=2, codec="affine8").via) == ("slim", "slim", "")
 
 
 def test_nothing_is_split_before_the_input() -> None:

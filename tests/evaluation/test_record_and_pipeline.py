@@ -26,10 +26,11 @@ from offramp.tape.reader import Tape, open_tape
 from offramp.tape.recording import Recording
 from offramp.tape.rows import TapeRows
 from offramp.units import Seconds
+from offramp.wire.framing import request_wire_bytes
 from offramp_device.device import Device
 from offramp_device.uplink import LoopbackUplink
 from offramp_evaluation.replay.static import StaticReplay
-from tests.support.plans import a_profile
+from tests.support.plans import a_profile_of
 from tests.support.tiny_bundle import BRANCHES, CLASSES, some_images
 
 COUNT = 60
@@ -147,13 +148,17 @@ STREAM = np.repeat(np.arange(15), 4)
         "split=2, exit=exclusion:0.5, mask=on, codec=float32",
         "split=1, exit=exclusion-monotone:0.6@1, mask=on, tail=confidence:0.5@2, codec=float32",
         "split=1, exit=difference:0.1@1+exclusion:0.6@1, mask=on, tail=confidence:0.5@2, codec=float32",
+        "split=2, exit=confidence:0.7@1, codec=own/affine4:3, unsure=0.5:own/affine8",
+        "split=2, exit=confidence:0.7@2, codec=float32, unsure=0.5:own/affine4:3+range",
+        "split=1, exit=confidence:0.7@1, codec=slim/affine4:3, unsure=0.5:affine8",
+        "split=1, exit=difference:0.1@1+confidence:0.9@1, codec=slim/affine4:3, unsure=0.6:slim/affine8",
     ],
 )
 def test_a_stream_is_replayed_as_the_pipeline_answers_it(
     detoured_bundle: Bundle, tape: Tape, device: Device, text: str
 ) -> None:
     manifest = detoured_bundle.manifest
-    plan, host = resolve(text, manifest), a_profile((0.0, 0.1, 0.2, 0.3, 0.4))
+    plan, host = resolve(text, manifest), a_profile_of(manifest)
     static = StaticReplay(tape, manifest, host, host, deadline=Seconds(60.0))
     replayed = static.walk(plan, STREAM, np.arange(len(STREAM), dtype=np.float64))
     device.adopt(Plan(split=END))  # so that nothing is remembered
@@ -162,6 +167,9 @@ def test_a_stream_is_replayed_as_the_pipeline_answers_it(
     assert [result.label for result in results] == replayed.label_N.tolist()
     assert [result.exit for result in results] == replayed.exit_N.tolist()
     assert [result.payload_bytes > 0 for result in results] == replayed.sent_N.tolist()
+    sizes = [request_wire_bytes(result.payload_bytes) if result.payload_bytes else 0 for result in results]
+    assert sizes == replayed.wire_N.tolist()
+    assert plan.unsure is None or len({*sizes} - {0}) > 1, "some are sure, some are not"
     assert len({result.exit for result in results}) > 1, "some leave, some go on"
 
 

@@ -24,7 +24,7 @@ ROWS = np.arange(200)
 
 @pytest.fixture(scope="module")
 def tape(tmp_path_factory: pytest.TempPathFactory) -> Tape:
-    return write_a_tape(Path(tmp_path_factory.mktemp("tape")) / "seeded.tape", MANIFEST)
+    return write_a_tape(Path(tmp_path_factory.mktemp("tape")) / "seeded.tape", MANIFEST, also=("affine4", "float16"))
 
 
 def run_both(
@@ -57,6 +57,8 @@ def run_both(
         "split=0, tail=confidence:0.8, queue=2",
         "split=2, exit=exclusion:0.8, mask=on",
         "split=1, exit=exclusion:0.8@1, mask=on, tail=confidence:0.6@2",
+        "split=2, exit=confidence:0.9, codec=affine8+zstd, unsure=0.5:float16",
+        "split=1, exit=margin:0.9, codec=affine4, unsure=0.7:affine8+zstd, tail=confidence:0.7@2",
     ],
 )
 def test_where_nothing_is_refused_it_equals_the_event_simulation(tape: Tape, plan: str) -> None:

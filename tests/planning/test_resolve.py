@@ -32,7 +32,10 @@ def test_split_end_sends_nothing_and_needs_no_codec() -> None:
 
 
 def test_the_text_of_a_plan_reads_back() -> None:
-    plan = resolve("split=1, exit=confidence:0.85, tail=margin:0.5@block2, queue=4, codec=affine8+zstd", MANIFEST)
+    plan = resolve(
+        "split=1, exit=confidence:0.85, tail=margin:0.5@block2, queue=4, codec=affine8+zstd, unsure=0.6:float32",
+        MANIFEST,
+    )
     assert resolve(str(plan), MANIFEST) == plan
 
 
@@ -70,6 +73,8 @@ def test_without_branches_the_default_sends_the_input() -> None:
         ("split=1, tail=confidenc:0.9", "did you mean 'confidence'"),
         ("split=end, tail=confidence:0.9@2", "branch 2 lies at or before split 4"),
         ("split=2, exit=confidence:0.9, mask=on", "excludes no class, so mask=on would send nothing"),
+        ("split=2, exit=confidence:0.9, unsure=0.6:affine9", "there is no codec 'affine9'; did you mean 'affine8'"),
+        ("split=2, exit=confidence:0.9, unsure=0.6:slim/affine8", "there is no bottleneck 'slim'"),
     ],
 )
 def test_a_plan_that_cannot_be_followed_is_refused_with_the_way_out(text: str, message: str) -> None:

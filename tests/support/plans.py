@@ -1,7 +1,9 @@
 """Builders of planning values: say what matters, the rest is sensible."""
 
+from dataclasses import replace
 from typing import Any
 
+from offramp.bundle.manifest import Manifest
 from offramp.clock import Clock, ManualClock
 from offramp.measure.profile import Cost, Profile, segment_name
 from offramp.plan import NO_EXIT, ExitRule
@@ -68,6 +70,15 @@ def a_profile(head: tuple[float, ...] = (0.0, 0.010, 0.030), *, branch: float = 
         encode=dict.fromkeys(codecs, exactly(0.001)),
         decode=dict.fromkeys(codecs, exactly(0.001)),
     )
+
+
+def a_profile_of(manifest: Manifest, *, pace: float = 1e-6) -> Profile:
+    """A host that takes so many seconds for each operation of these segments, and none for codecs."""
+    segments = {
+        segment_name(spec.start, spec.stop, branch=spec.branch, via=spec.via): exactly(pace * manifest.macs(spec))
+        for spec in manifest.segments
+    }
+    return replace(a_profile(), end=manifest.end, segments=segments, encode={}, decode={})
 
 
 def exactly(seconds: float) -> Cost:

@@ -11,8 +11,19 @@ from offramp.tape.recording import Recording
 from offramp.tape.rows import TapeRows
 
 
-def write_a_tape(path: Path, manifest: Manifest, *, samples: int = 200, payload: int = 1000, seed: int = 0) -> Tape:
-    """Deeper voices are right more often; `affine8+zstd` (or `jpeg:90` at the input) is recorded at every split."""
+def write_a_tape(
+    path: Path,
+    manifest: Manifest,
+    *,
+    samples: int = 200,
+    payload: int = 1000,
+    also: tuple[str, ...] = (),
+    seed: int = 0,
+) -> Tape:
+    """Deeper voices are right more often; `affine8+zstd` (or `jpeg:90` at the input) is recorded at every split.
+
+    `also` are quantisers that are recorded past the input too, each with a voice of its own.
+    """
     random = np.random.default_rng(seed)
     classes = manifest.cuts[-1].tensors[0].elements
     truth = random.integers(0, classes, samples)
@@ -22,6 +33,9 @@ def write_a_tape(path: Path, manifest: Manifest, *, samples: int = 200, payload:
         CodecEntry(split=split, codec="affine8+zstd" if split else "jpeg:90", voice=tail_voice(*tail))
         for split, tail in zip(splits, tails, strict=True)
     )
+    more = tuple((split, name) for split in splits[1:] for name in also)
+    tails += more
+    codecs += tuple(CodecEntry(split=split, codec=name, voice=tail_voice(split, name)) for split, name in more)
     header = TapeHeader(
         bundle=manifest.name,
         model_digest=manifest.model_digest,

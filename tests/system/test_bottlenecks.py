@@ -32,3 +32,15 @@ def test_codes_of_any_rate_cross_a_real_wire_and_rates_change_between_two_sample
     assert [result.payload_bytes for result in found] == [result.payload_bytes for result in expected]
     for one, other in zip(found, expected, strict=True):
         assert one.logits == pytest.approx(other.logits, abs=1e-4)
+
+
+def test_the_edge_opens_both_rates_of_a_plan_before_the_first_sample(detoured_bundle: Bundle) -> None:
+    plan = "split=1, exit=confidence:1@1, codec=affine8, unsure={}:slim/affine4:2"
+    sizes = []
+    with an_edge(detoured_bundle.path) as edge:
+        for below in (0.01, 1.0):
+            with Device.open(detoured_bundle, edge=edge.address, plan=plan.format(below)) as device:
+                results = [device.infer(image) for image in IMAGES]
+            assert {result.answered for result in results} == {Answered.EDGE}
+            sizes.append({result.payload_bytes for result in results})
+    assert sizes == [{8 * 16 * 16}, {2 * 8 * 8 * 4 // 8}]

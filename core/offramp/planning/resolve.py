@@ -30,6 +30,7 @@ def resolve(text: str | PlanText, manifest: Manifest, revision: Revision = NO_RE
         mask=written.mask,
         head=written.head,
         codec=written.codec or _default_codec(split, manifest),
+        unsure=written.unsure,
         revision=revision,
     )
     check(plan, manifest)
@@ -56,12 +57,14 @@ def check(plan: Plan, manifest: Manifest) -> None:
     try:
         open_policy(plan.exit)
         if plan.split < manifest.end:
-            open_codec(plan.codec, manifest, plan.split)
+            for codec in dict.fromkeys((plan.codec, plan.when_unsure.codec)):
+                open_codec(codec, manifest, plan.split)
         elif plan.codec != "none":
             raise PlanError(f"split {plan.split} sends nothing, so codec={plan.codec} has no use; leave it out")
     except UnknownNameError as error:
         raise PlanError(str(error)) from error
-    check_exits(plan.tail, plan.split, manifest, plan.via)
+    for way in (plan, plan.when_unsure):
+        check_exits(way.tail, way.split, manifest, way.via)
     if plan.mask and not any(part.policy in EXCLUDING for part in plan.exit.parts):
         raise PlanError(
             f"exit={plan.exit} excludes no class, so mask=on would send nothing; drop it, "

@@ -78,13 +78,20 @@ class _AtEdge(NamedTuple):
     label_N: NDArray[np.int64]
 
 
+class _Way(NamedTuple):
+    """How some of the samples are sent."""
+
+    plan: Plan
+    who_N: NDArray[np.bool_]
+
+
 class StaticReplay:
     """A tape, two hosts and a deadline, asked about many plans, links and arrivals."""
 
     def __init__(self, tape: Tape, manifest: Manifest, device: Profile, edge: Profile, *, deadline: Seconds) -> None:
         self._tape = tape
         self._manifest = manifest
-        self._device = device
+        self._device = device.headed(tape.header.head)
         self._edge = edge
         self._deadline = deadline
 
@@ -94,17 +101,22 @@ class StaticReplay:
 
     def walk(self, plan: Plan, rows: NDArray[np.intp], arrivals: Floats) -> Walk:
         """What happens on the device, over whatever link."""
+        refuse_another_head(plan, self._tape)
         sends = plan.codec != "none"
         alive_NK = alive_on_tape(self._tape, plan.exit, rows) if plan.mask else None
+        ways = self._ways(plan, rows)
         # Of everybody: whoever is recognised later is answered what the edge said of the scene's first.
-        away = self._at_edge(plan, rows, alive_NK) if sends else None
+        away = _merged([(self._at_edge(way, rows, alive_NK), who_N) for way, who_N in ways]) if sends else None
         final_N = self._tape.final().label_N[rows] if away is None else away.label_N
-        left_at_N, service_N, label_N = self._on_device(plan, rows, final_N)
+        left_at_N, service_N, label_N = self._on_device(plan, ways, rows, final_N)
         done_N, exit_N = lindley(arrivals, service_N), np.where(left_at_N >= 0, left_at_N, self._manifest.end)
         sent_N = (left_at_N == STAYED) & sends
         wire_N, edge_N = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows))
         if away is not None and sent_N.any():
-            sizes = self._tape.payload_bytes(plan.split, plan.codec)[rows[sent_N]].astype(np.int64)
+            sizes_N = np.zeros(len(rows), dtype=np.int64)
+            for way, who_N in ways:
+                sizes_N[who_N] = self._tape.payload_bytes(way.split, way.codec)[rows[who_N]]
+            sizes = sizes_N[sent_N]
             if alive_NK is not None:
                 sizes += [len(alive_to_proto(alive_K)) for alive_K in alive_NK[sent_N]]
             wire_N[sent_N] = _wire_bytes(sizes + REQUEST_FIELDS)
@@ -142,8 +154,17 @@ class StaticReplay:
             exact=exact,
         )
 
+    def _ways(self, plan: Plan, rows: NDArray[np.intp]) -> list["_Way"]:
+        """How those are sent who stay: [N] who by the plan's codec, and whom the last branch is not sure of."""
+        if plan.unsure is None:
+            return [_Way(plan, np.ones(len(rows), dtype=np.bool_))]
+        scores_NS = self._tape.branch(plan.exit.asked[-1]).scores_NS
+        assert scores_NS is not None  # only tails carry none
+        sure_N = scores_NS[rows, 0] >= plan.unsure.below
+        return [_Way(plan, sure_N), _Way(plan.when_unsure, ~sure_N)]
+
     def _on_device(
-        self, plan: Plan, rows: NDArray[np.intp], final_N: NDArray[np.int64]
+        self, plan: Plan, ways: "list[_Way]", rows: NDArray[np.intp], final_N: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
         """[N] the branch where each leaves (-1: none), seconds on the device, and the label."""
         asked = plan.exit.asked
@@ -154,9 +175,10 @@ class StaticReplay:
                 here, cut, branch=True
             ).expected
             here = cut
-        staying = left_at_N == STAYED
-        service_N[staying] += self._device.segment(here, plan.split, via=plan.via).expected
-        service_N[staying] += self._device.encode.get(f"{plan.split}:{plan.codec}", NOTHING).expected
+        for way, who_N in ways:
+            staying = (left_at_N == STAYED) & who_N
+            service_N[staying] += self._device.segment(here, way.split, via=way.via).expected
+            service_N[staying] += self._device.encode.get(f"{way.split}:{way.codec}", NOTHING).expected
         return left_at_N, service_N, walked.label_N
 
     def _at_edge(self, plan: Plan, rows: NDArray[np.intp], alive_NK: NDArray[np.bool_] | None) -> "_AtEdge":
@@ -191,6 +213,14 @@ class StaticReplay:
         alone = bool(np.all(waited_S[1:] <= service_S[:-1] + INSTANT))
         back_S = down.queue(answered_S, np.full(len(answered_S), float(answer_bytes(self._manifest))))
         return back_S + down.trace.delay_at(back_S), alone
+
+
+def _merged(parts: "list[tuple[_AtEdge, NDArray[np.bool_]]]") -> "_AtEdge":
+    """Of each sample what its own part says."""
+    (merged, _), *others = parts
+    for other, who_N in others:
+        merged = _AtEdge(*(np.where(who_N, theirs, ours) for ours, theirs in zip(merged, other, strict=True)))
+    return merged
 
 
 def lindley(ready_N: Floats, service_N: Floats) -> Floats:

@@ -77,7 +77,9 @@ def test_ray_finds_its_schema_in_the_cluster_file() -> None:
     import ray
 
     schema = Path(ray.__file__).parent / "autoscaler" / "ray-schema.json"
-    jsonschema.validate(CLUSTER, json.loads(schema.read_text(encoding="utf-8")))
+    validator = jsonschema.Draft7Validator(json.loads(schema.read_text(encoding="utf-8")))
+    assert [error.message for error in validator.iter_errors(CLUSTER)] == []
+    assert [error.validator for error in validator.iter_errors(CLUSTER | {"max_workers": -1})] == ["minimum"]
 
 
 def test_usage_is_reported_by_no_node() -> None:

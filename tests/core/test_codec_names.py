@@ -10,9 +10,9 @@ END = MANIFEST.end
 
 
 def test_every_listed_name_opens() -> None:
-    for cut in range(END + 1):
-        for name in codec_names(MANIFEST, cut):
-            open_codec(name, MANIFEST, cut)
+    listed = [(name, cut) for cut in range(END + 1) for name in codec_names(MANIFEST, cut)]
+    assert [(open_codec(name, MANIFEST, cut).name, cut) for name, cut in listed] == listed
+    assert {cut for _, cut in listed} == set(range(END + 1))
 
 
 def test_an_image_may_be_sent_as_a_file_or_raw() -> None:

@@ -25,7 +25,10 @@ OPEN = """
 
 
 def test_the_same_number_again_does_nothing(tiny_bundle: Bundle) -> None:
-    run_python(OPEN + "    configure_threads(2); open_one(); configure_threads(2)", str(tiny_bundle.path))
+    code = OPEN + "    configure_threads(2); open_one(); print(refused(2)); print(refused(3))"
+    same, another = run_python(code, str(tiny_bundle.path)).stdout.splitlines()
+    assert same == "None"
+    assert "shares a pool of 2 already" in another
 
 
 def test_another_number_is_refused(tiny_bundle: Bundle) -> None:
@@ -43,9 +46,9 @@ def test_a_session_that_somebody_opened_before_is_no_harm(tiny_bundle: Bundle) -
     code = """
     import onnxruntime
     onnxruntime.InferenceSession(sys.argv[1] + "/graph/0-4.onnx")
-    configure_threads(1); open_one()
+    configure_threads(1); open_one(); print(refused(2))
     """
-    run_python(OPEN + code, str(tiny_bundle.path))
+    assert "shares a pool of 1 already" in run_python(OPEN + code, str(tiny_bundle.path)).stdout
 
 
 def test_opening_and_running_writes_nothing(tiny_bundle: Bundle) -> None:

@@ -95,7 +95,7 @@ async def test_garbage_at_the_port_disturbs_nobody(road: Road, garbage: bytes) -
         if garbage:
             await asyncio.wait_for(reader.read(), 10)  # until it hangs up
         await device.request(payload)
-        logits_of(await device.answer())
+        assert logits_of(await device.answer()) == pytest.approx(road.logits(payload, SPLIT, CODEC), abs=1e-4)
         writer.close()
 
 
@@ -264,6 +264,7 @@ async def test_a_stopped_server_may_start_again_on_its_port(road: Road) -> None:
     async with serving(road.bundle) as server:
         address = str(server.address)
     async with EdgeServer([road.bundle], EdgeSettings(listen=address)) as again, device_side(again) as device:
+        assert str(again.address) == address
         await device.bind(road.binding(SPLIT, CODEC))
         await device.request(payload)
-        logits_of(await device.answer())
+        assert logits_of(await device.answer()) == pytest.approx(road.logits(payload, SPLIT, CODEC), abs=1e-4)

@@ -74,11 +74,12 @@ def check(plan: Plan, manifest: Manifest) -> None:
 
 def _check_head(plan: Plan, manifest: Manifest) -> None:
     manifest.head(plan.head)
-    if plan.via:
-        raise PlanError(
-            f"head={plan.head} has no encoder of the bottleneck {plan.via}, which codec={plan.codec} needs; take a "
-            "codec of the feature itself, or leave head= out"
-        )
+    for way in (plan, plan.when_unsure):
+        if way.via:
+            raise PlanError(
+                f"head={plan.head} has no encoder of the bottleneck {way.via}, which codec={way.codec} needs; take a "
+                "codec of the feature itself, or leave head= out"
+            )
 
 
 def default_plan(manifest: Manifest) -> Plan:

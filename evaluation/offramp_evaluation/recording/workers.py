@@ -24,6 +24,8 @@ class Task:
     number: int
     codecs: Codecs
     samples: Array
+    head: str = ""
+    """In which form stages and branches run; empty: the bundle's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +64,18 @@ class Bench:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        # From each point to the next, and from each split to the end: all stay open.
-        self._runtime = OnnxRuntime(bundle, capacity=2 * len(bundle.manifest.cuts))
-        self._listeners: dict[Codecs, Listener] = {}
+        # From each point to the next, and from each split and each code to the end: all stay open.
+        self._capacity = 2 * (len(bundle.manifest.cuts) + len(bundle.manifest.bottlenecks))
+        self._runtime = OnnxRuntime(bundle, capacity=self._capacity)
+        self._listeners: dict[tuple[Codecs, str], Listener] = {}
 
     def work(self, task: Task) -> Iterator[Advanced | Done]:
-        if task.codecs not in self._listeners:
-            self._listeners[task.codecs] = Listener(self._bundle, self._runtime, dict(task.codecs))
+        key = task.codecs, task.head
+        if key not in self._listeners:
+            head = OnnxRuntime(self._bundle.headed(task.head), capacity=self._capacity) if task.head else None
+            self._listeners[key] = Listener(self._bundle, self._runtime, dict(task.codecs), head)
         parts: list[Heard] = []
-        for part in self._listeners[task.codecs].batches(task.samples):
+        for part in self._listeners[key].batches(task.samples):
             parts.append(part)
             yield Advanced(len(part))
         yield Done(task.number, join(parts))

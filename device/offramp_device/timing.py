@@ -81,9 +81,9 @@ def board_profile(
                 return kept
         except BundleError as error:
             tell(f"{error}; measuring again")
-    segments = needed_segments(candidates)
-    tell(f"timing {len(segments)} segments of {bundle.manifest.name} on this board, once; kept in {store}")
-    profile = _measure(bundle, candidates, segments, clock, threads, slowdown)
+    count = sum(len(needed_segments(candidates.of_head(head))) for head in _heads(candidates))
+    tell(f"timing {count} segments of {bundle.manifest.name} on this board, once; kept in {store}")
+    profile = _measure(bundle, candidates, clock, threads, slowdown)
     try:
         store.mkdir(parents=True, exist_ok=True)
         partial = place.with_suffix(".partial")
@@ -142,12 +142,15 @@ def completed(profile: Profile, manifest: Manifest) -> Profile:
         _name(_key(spec)): cost or Cost(median=pace * manifest.macs(spec), p95=pace * manifest.macs(spec))
         for spec, cost in known
     }
-    return replace(profile, segments=segments)
+    return replace(profile, segments={**profile.segments, **segments})
 
 
-def _measure(
-    bundle: Bundle, candidates: Candidates, segments: Set[_Segment], clock: Clock, threads: int | None, slowdown: float
-) -> Profile:
+def _heads(candidates: Candidates) -> list[str]:
+    """The bundle's own, and every other that some candidate runs."""
+    return list(dict.fromkeys(["", *(item.head for item in candidates.candidates)]))
+
+
+def _measure(bundle: Bundle, candidates: Candidates, clock: Clock, threads: int | None, slowdown: float) -> Profile:
     from offramp.runtime.onnx_backend import OnnxRuntime  # takes 0.1 s to import, and nobody else here needs it
 
     codecs: dict[int, list[str]] = {}
@@ -157,13 +160,16 @@ def _measure(
             names.append(item.codec)
     samples = _samples(bundle)
     found: Profile | None = None
-    for group in _groups(segments):
-        manifest = bundle.manifest
+    groups = [
+        (head, group) for head in _heads(candidates) for group in _groups(needed_segments(candidates.of_head(head)))
+    ]
+    for head, group in groups:
+        manifest = bundle.manifest.headed(head)
         chosen = tuple(spec for spec in manifest.segments if _key(spec) in group)
         reached = {(0, "")} | {(spec.stop, manifest.ends_via(spec)) for spec in chosen}
         part = measure_profile(
             Bundle(bundle.path, replace(manifest, segments=chosen)),
-            OnnxRuntime(bundle, capacity=OPEN_AT_ONCE + 2),
+            OnnxRuntime(bundle.headed(head), capacity=OPEN_AT_ONCE + 2),
             samples,
             _taken(codecs, reached),
             threads=threads or 0,
@@ -171,6 +177,7 @@ def _measure(
             rounds=ROUNDS,
             effort=effort_of(threads) if slowdown > 1 and threads is not None else None,
         )
+        part = part.named_of(head)
         found = part if found is None else _joined(found, part)
     assert found is not None  # there is at least one group, if only of nothing
     found = replace(found, host=describe_host())

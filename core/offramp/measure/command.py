@@ -8,7 +8,6 @@ from pathlib import Path
 from offramp.bundle.jsonform import to_json
 from offramp.bundle.shipped import find_bundle
 from offramp.bundle.store import open_bundle
-from offramp.clock import SystemClock
 from offramp.errors import SettingsError
 from offramp.measure.profile import Cost
 from offramp.units import format_seconds
@@ -36,35 +35,16 @@ class ProfileCommand:
         parser.add_argument("--json", action="store_true", help="print the profile as JSON instead of a table")
 
     def run(self, args: argparse.Namespace) -> int:
-        from offramp.codecs.usual import known_codecs
-        from offramp.measure.profile import measure_profile, write_profile
-        from offramp.runtime.board import effort_of
-        from offramp.runtime.onnx_backend import OnnxRuntime
-        from offramp.runtime.threads import configure_threads
+        from offramp.measure.here import profile_here
+        from offramp.measure.profile import write_profile
 
         if args.rounds < 1 or args.threads < 1:
             raise SettingsError(f"--rounds {args.rounds} and --threads {args.threads} must both be at least 1")
         if args.slowdown < 1:
             raise SettingsError(f"--slowdown {args.slowdown:g} would make a faster board; give a factor of at least 1")
         bundle = open_bundle(find_bundle(args.bundle))
-        configure_threads(args.threads)
-        samples, _ = bundle.reference()
         manifest = bundle.manifest
-        codecs = known_codecs(manifest)
-        runtime = OnnxRuntime(bundle, capacity=len(manifest.segments))
-        effort = effort_of(args.threads) if args.slowdown > 1 else None  # what an emulated board multiplies
-        profile = measure_profile(
-            bundle,
-            runtime,
-            samples,
-            codecs,
-            threads=args.threads,
-            clock=SystemClock(),
-            rounds=args.rounds,
-            effort=effort,
-        )
-        if args.slowdown > 1:
-            profile = profile.slowed(args.slowdown)
+        profile = profile_here(bundle, threads=args.threads, slowdown=args.slowdown, rounds=args.rounds)
         if args.out is not None:
             write_profile(profile, args.out)
             print(f"wrote {args.out}", file=sys.stderr)
@@ -84,6 +64,10 @@ class ProfileCommand:
                 cut, via = bottleneck.cut, bottleneck.name
                 head, tail = profile.segment(0, cut, via=via), profile.segment(cut, manifest.end, via=via)
                 print(f"via {cut:2} {via:20} head {_show(head):22} tail {_show(tail)}")
+            for other in manifest.heads:
+                own, there = profile.segment(0, manifest.end), profile.headed(other.name).segment(0, manifest.end)
+                times = f"{own.median / there.median:.2f} times as fast"
+                print(f"\nhead {other.name}: the whole network {_show(there)}, {times}")
             print()
             for name, encode in profile.encode.items():
                 decode = profile.decode[name]

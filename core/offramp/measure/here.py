@@ -1,5 +1,8 @@
 """A profile of this machine, for whoever was given none."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from offramp.bundle.store import Bundle
 from offramp.clock import SystemClock
 from offramp.codecs.usual import known_codecs
@@ -16,17 +19,16 @@ def profile_here(bundle: Bundle, *, threads: int = 1, slowdown: float = 1.0, rou
     """
     configure_threads(threads)
     samples, _ = bundle.reference()
-    manifest = bundle.manifest
-    runtime = OnnxRuntime(bundle, capacity=len(manifest.segments))
     effort = effort_of(threads) if slowdown > 1.0 else None
-    profile = measure_profile(
-        bundle,
-        runtime,
-        samples,
-        known_codecs(manifest),
-        threads=threads,
-        clock=SystemClock(),
-        rounds=rounds,
-        effort=effort,
-    )
+
+    def measured(part: Bundle, codecs: Mapping[int, list[str]]) -> Profile:
+        with OnnxRuntime(part, capacity=len(part.manifest.segments)) as runtime:
+            return measure_profile(
+                part, runtime, samples, codecs, threads=threads, clock=SystemClock(), rounds=rounds, effort=effort
+            )
+
+    profile = measured(bundle, known_codecs(bundle.manifest))
+    for head in bundle.manifest.heads:
+        part = replace(bundle, manifest=replace(bundle.manifest, segments=head.segments))
+        profile = replace(profile, segments={**profile.segments, **measured(part, {}).named_of(head.name).segments})
     return profile.slowed(slowdown) if slowdown > 1.0 else profile

@@ -90,6 +90,10 @@ class Profile:
         others = {name: self.segments.get(headed_name(name, head), cost) for name, cost in self.segments.items()}
         return replace(self, segments=others)
 
+    def named_of(self, head: str) -> "Profile":
+        """What was measured with one of the bundle's heads, as part of a profile of all of them."""
+        return replace(self, segments={headed_name(name, head): cost for name, cost in self.segments.items()})
+
     def slowed(self, factor: float) -> "Profile":
         """The profile of an emulated board on which the network takes `factor` times as long.
 

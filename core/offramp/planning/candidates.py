@@ -88,6 +88,10 @@ class Candidates:
     """Of the whole network on the same samples."""
     candidates: tuple[Candidate, ...]
 
+    def of_head(self, head: str) -> "Candidates":
+        """Those of one head alone: what a tape of it can tell."""
+        return replace(self, candidates=tuple(one for one in self.candidates if one.head == head))
+
 
 def enumerate_candidates(
     observations: Observations,

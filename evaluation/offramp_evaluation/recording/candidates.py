@@ -24,6 +24,14 @@ class CandidatesCommand:
         parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="whose candidates are replaced")
         parser.add_argument("--tape", type=Path, required=True, metavar="FILE", help="recorded of this bundle")
         parser.add_argument(
+            "--head-tape",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="recorded of the same samples with another head (record --head); once for each",
+        )
+        parser.add_argument(
             "--subset", default="calibration", help="of the tape (default: calibration; the test split only reports)"
         )
         parser.add_argument("--json", action="store_true", help="print a summary as JSON")
@@ -34,7 +42,8 @@ class CandidatesCommand:
         from offramp.tape.reader import open_tape
 
         bundle = open_bundle(args.bundle)
-        found = attach_from_tape(bundle, open_tape(args.tape), args.subset)
+        heads = [open_tape(path) for path in args.head_tape]
+        found = attach_from_tape(bundle, open_tape(args.tape), args.subset, heads)
         policies = Counter(one.exit.policy for one in found.candidates)
         if args.json:
             summary = {

@@ -49,6 +49,9 @@ class RecordCommand:
             metavar="NAMES",
             help="train, calibration, test, several, or all (default: test)",
         )
+        parser.add_argument(
+            "--head", default="", metavar="NAME", help="with another head than the bundle's own, such as int8"
+        )
         parser.add_argument("--limit", type=int, metavar="N", help="at most so many samples of each subset")
         parser.add_argument(
             "--seed", type=int, help="of the split into subsets (default: that with which the bundle was built)"
@@ -97,6 +100,7 @@ RECORD = RecordCommand()
 def _order(args: argparse.Namespace, screen: "ProgressScreen") -> "Order":
     from offramp.bundle.store import open_bundle
     from offramp.data import Request, load
+    from offramp.measure.listen import codecs_of_head
     from offramp_evaluation.assets import DEMO_BUNDLE
     from offramp_evaluation.recording.origin import code_version, surroundings
     from offramp_evaluation.recording.record import Order
@@ -113,6 +117,9 @@ def _order(args: argparse.Namespace, screen: "ProgressScreen") -> "Order":
     seed = args.seed if args.seed is not None else int(manifest.provenance.get("seed", "0"))
     subsets = _subsets(args.subset)
     codecs = _codecs(args.codecs, bundle)
+    if args.head:
+        manifest.head(args.head)
+        codecs = codecs_of_head(codecs)
     screen.say(f"reading {spec}")
     data = load(spec, Request(shape=manifest.sample.shape, seed=seed))
     selection = select(data, manifest, subsets, limit=args.limit, seed=seed)
@@ -129,7 +136,8 @@ def _order(args: argparse.Namespace, screen: "ProgressScreen") -> "Order":
         code=code_version(),
         provenance=surroundings() | {"seed": str(seed), "subset": ",".join(subsets)},
         screening=screening,
-        protected=_candidate_codecs(bundle),
+        protected=_candidate_codecs(bundle, args.head),
+        head=args.head,
     )
 
 
@@ -161,13 +169,13 @@ def _codecs(text: str | None, bundle: "Bundle") -> dict[int, list[str]]:
     return {split: there for split, there in chosen.items() if there}
 
 
-def _candidate_codecs(bundle: "Bundle") -> set[tuple[int, str]]:
+def _candidate_codecs(bundle: "Bundle", head: str) -> set[tuple[int, str]]:
     """What the bundle's candidates send: a tape without it could not replay them."""
     from offramp.planning.candidates import FILE, read_candidates
 
     if not bundle.file(FILE).is_file():
         return set()
-    return {(one.split, one.codec) for one in read_candidates(bundle).candidates}
+    return {(one.split, one.codec) for one in read_candidates(bundle).of_head(head).candidates}
 
 
 def _workers(args: argparse.Namespace, bundle: "Bundle") -> "Workers":
@@ -195,6 +203,7 @@ def _summary(out: Path, header: "TapeHeader", seconds: float) -> dict[str, Any]:
         "samples": header.samples,
         "data": header.data,
         "bundle": header.bundle,
+        "head": header.head,
         "model_digest": header.model_digest,
         "data_digest": header.data_digest,
         "branches": list(header.branches),
@@ -206,7 +215,8 @@ def _summary(out: Path, header: "TapeHeader", seconds: float) -> dict[str, Any]:
 
 def _describe(summary: dict[str, Any]) -> str:
     return (
-        f"{summary['tape']}: {summary['samples']:,} samples of {summary['data']} by {summary['bundle']!r}, "
+        f"{summary['tape']}: {summary['samples']:,} samples of {summary['data']} by {summary['bundle']!r}"
+        f"{' with its head ' * bool(summary['head'])}{summary['head']}, "
         f"{format_bytes(summary['bytes'])} in {format_seconds(summary['seconds'])}\n"
         f"  {len(summary['branches'])} branches, {len(summary['tails'])} tails, {len(summary['codecs'])} codecs; "
         f"dropped: {summary['dropped']}"

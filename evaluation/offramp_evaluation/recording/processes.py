@@ -9,17 +9,14 @@ import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Self
 
 from offramp.bundle.store import Bundle, open_bundle
 from offramp.errors import OfframpError
+from offramp_evaluation.children import Child, end
 from offramp_evaluation.plugins import load_plugins, loaded
 from offramp_evaluation.recording.workers import Advanced, Bench, Done, Task
-
-PATIENCE = 5.0
-"""Seconds that a worker may take to end after it was told to."""
 
 
 class Processes:
@@ -41,11 +38,7 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.process.terminate()
-        for worker in self._workers:
-            worker.process.join(PATIENCE)
-            worker.connection.close()
+        end(self._workers)
         self._workers.clear()
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Advanced | Done]:
@@ -71,10 +64,8 @@ class _Failed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Worker:
-    process: BaseProcess
-    connection: Connection
+class _Worker(Child):
+    __slots__ = ()
 
     def send(self, task: Task) -> None:
         try:
@@ -92,11 +83,8 @@ class _Worker:
         return message
 
     def _died(self) -> OfframpError:
-        self.process.join(PATIENCE)
-        code = self.process.exitcode
-        why = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         return OfframpError(
-            f"a recording process died ({why}; out of memory?); run the same command again to go on, with fewer --jobs"
+            f"a recording process died ({self.death()}); run the same command again to go on, with fewer --jobs"
         )
 
 

@@ -52,6 +52,8 @@ class Order:
     """What is screened on; None screens nothing."""
     protected: Collection[tuple[int, str]] = ()
     """(split, codec) that screening keeps in any case."""
+    head: str = ""
+    """In which form stages and branches run; empty: the bundle's own."""
 
 
 def record(order: Order, workers: Workers, watch: Watch) -> TapeHeader:
@@ -70,7 +72,8 @@ def record(order: Order, workers: Workers, watch: Watch) -> TapeHeader:
         watch.begin("recording", len(order.selection) - left, len(order.selection))
     codecs = _as_codecs(header)
     tasks = (
-        Task(number=part, codecs=codecs, samples=order.selection.samples(slice(*ranges[part]))) for part in missing
+        Task(number=part, codecs=codecs, samples=order.selection.samples(slice(*ranges[part])), head=order.head)
+        for part in missing
     )
     for event in workers.run(tasks):
         if isinstance(event, Advanced):
@@ -106,7 +109,12 @@ def _screen(order: Order, asked: TapeHeader, workers: Workers, watch: Watch) -> 
     watch.begin("screening", 0, len(selection))
     firsts = range(0, len(selection), SLICE)
     tasks = (
-        Task(number=number, codecs=_as_codecs(asked), samples=selection.samples(slice(first, first + SLICE)))
+        Task(
+            number=number,
+            codecs=_as_codecs(asked),
+            samples=selection.samples(slice(first, first + SLICE)),
+            head=order.head,
+        )
         for number, first in enumerate(firsts)
     )
     heard: dict[int, Heard] = {}
@@ -122,7 +130,7 @@ def _screen(order: Order, asked: TapeHeader, workers: Workers, watch: Watch) -> 
 
 def _header(order: Order, codecs: Codecs, dropped: Sequence[str]) -> TapeHeader:
     manifest, selection = order.bundle.manifest, order.selection
-    entries = codec_entries(manifest, dict(codecs))
+    entries = codec_entries(manifest, dict(codecs), own=not order.head)
     tails = {(entry.split, entry.codec.partition("+")[0]): None for entry in entries if entry.voice != FINAL}
     asked = {name: None for names in order.codecs.values() for name in names}
     provenance = {**order.provenance, "codecs": ",".join(asked)}
@@ -134,6 +142,7 @@ def _header(order: Order, codecs: Codecs, dropped: Sequence[str]) -> TapeHeader:
         model_digest=manifest.model_digest,
         data=selection.name,
         data_digest=selection.digest,
+        head=order.head,
         code=order.code,
         samples=len(selection),
         classes=selection.classes,

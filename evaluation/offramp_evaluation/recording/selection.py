@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from offramp.bundle.manifest import Manifest
 from offramp.data.dataset import DataSet, content_digest, positions, split
+from offramp.data.labels import relabelled
 from offramp.errors import DataError
 from offramp.records import Array, SampleSpec
 
@@ -71,7 +72,7 @@ def select(
             f"{data.name} has samples of {data.sample.dtype} {data.sample.shape}, the bundle {manifest.name!r} takes "
             f"{manifest.sample.dtype} {manifest.sample.shape}; give the data that it was built from"
         )
-    truth_N = _truth(data, manifest.labels)
+    truth_N = relabelled(data, manifest.labels).truth_N
     places = _places(data, seed)
     taken = [(name, _limited(places[name], data.group_N, limit, seed)) for name in SUBSETS if name in subsets]
     id_M = np.concatenate([rows for _, rows in taken])
@@ -114,25 +115,6 @@ def _limited(rows: NDArray[np.int64], group_N: NDArray[np.int64], limit: int | N
     order = np.random.default_rng(seed).permutation(len(groups))
     enough = int(np.searchsorted(np.cumsum(sizes[order]), limit)) + 1
     return rows[np.isin(group_N[rows], groups[order[:enough]])][:limit]
-
-
-def _truth(data: DataSet, labels: tuple[str, ...]) -> NDArray[np.int64]:
-    """Truth as indices into the labels of the bundle."""
-    if data.labels == labels or len(data.labels) == len(labels):
-        return data.truth_N if set(data.labels) != set(labels) else _index(data, labels)
-    if set(data.labels) <= set(labels):
-        return _index(data, labels)
-    strange = next(label for label in data.labels if label not in labels)
-    raise DataError(
-        f"{data.name} has {len(data.labels)} classes, of which {strange!r} is none of the {len(labels)} labels of the "
-        f"bundle; give data of the classes that it tells apart"
-    )
-
-
-def _index(data: DataSet, labels: tuple[str, ...]) -> NDArray[np.int64]:
-    place_K = np.array([labels.index(label) for label in data.labels], dtype=np.int64)
-    indices_N: NDArray[np.int64] = place_K[data.truth_N]
-    return indices_N
 
 
 def _digest(selection: Selection, labels: tuple[str, ...]) -> str:

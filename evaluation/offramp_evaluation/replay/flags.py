@@ -117,10 +117,11 @@ def experiment_of(args: argparse.Namespace, bundle: "Bundle") -> "Experiment":
     if slowdown != 1.0:
         device = device.slowed(slowdown)
     up, down = _traces(args)
+    opened = open_tape(tape)
     return Experiment(
         manifest=bundle.manifest,
-        candidates=read_candidates(bundle),
-        tape=open_tape(tape),
+        candidates=read_candidates(bundle).of_head(opened.header.head),
+        tape=opened,
         device=device,
         edge=edge,
         up=up,

@@ -21,7 +21,7 @@ from offramp_evaluation.replay.hub import Hub
 from offramp_evaluation.replay.link import OneWay
 from offramp_evaluation.replay.scenario import DeviceScript, Scenario
 from offramp_evaluation.replay.uplink import SimulatedUplink, Way
-from offramp_evaluation.replay.voices import TapeCodec, TapeRuntime, row_data
+from offramp_evaluation.replay.voices import TapeCodec, TapeRuntime, refuse_another_head, row_data
 
 EARLY = 0.25
 """Of a driver's period, after which it is asked for the second time: at the start nothing is known about the link."""
@@ -69,8 +69,11 @@ class _Board:
         self._uplink = uplink
         self._done = done
         self._aside = ManualClock()
-        self._runtime = TapeRuntime(scenario.tape, scenario.manifest, script.profile, self._aside)
-        self._opener = RouteOpener(scenario.manifest, self._runtime, self._aside, self._codec)
+        profile = script.profile.headed(scenario.tape.header.head)
+        self._runtime = TapeRuntime(scenario.tape, scenario.manifest, profile, self._aside)
+        self._opener = RouteOpener(
+            scenario.manifest, self._runtime, self._aside, self._codec, lambda _head: self._runtime
+        )
         self._routes: dict[Plan, Route] = {}
         self._intake = HubIntake(scenario.queue)
         self._plan: Plan | None = None
@@ -140,6 +143,7 @@ class _Board:
     def _route(self, plan: Plan) -> Route:
         """Opened aside, as a device does while it goes on with the plan that it has: at no simulated time."""
         if plan not in self._routes:
+            refuse_another_head(plan, self._scenario.tape)
             self._runtime.clock = self._aside
             self._routes[plan] = self._opener.open(plan)
             self._runtime.clock = self._hub

@@ -28,7 +28,7 @@ from offramp.wire.convert import alive_to_proto
 from offramp.wire.framing import FRAME_HEADER, FRAME_SIZE, GRPC_PREFIX, REQUEST_FIELDS, wire_bytes
 from offramp_device.pipeline import MARGIN
 from offramp_evaluation.replay.uplink import answer_bytes
-from offramp_evaluation.replay.voices import alive_on_tape, walk_tape
+from offramp_evaluation.replay.voices import alive_on_tape, refuse_another_head, walk_tape
 from offramp_evaluation.traces.integral import Integral
 from offramp_evaluation.traces.trace import Trace
 

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from offramp.bundle.manifest import Manifest, SegmentSpec
 from offramp.clock import Clock
-from offramp.errors import PayloadError
+from offramp.errors import PayloadError, PlanError
 from offramp.exits.catalog import open_policy
 from offramp.exits.exclusion import alive_of
 from offramp.exits.policy import NO_STATE, BranchOutputs
 from offramp.exits.walk import Walked, walk
 from offramp.measure.profile import NOTHING, Profile
-from offramp.plan import ExitRule
+from offramp.plan import ExitRule, Plan
 from offramp.records import Array, Feature
 from offramp.runtime.runtime import SegmentOutputs
 from offramp.tape.reader import Tape
@@ -99,6 +99,19 @@ class TapeCodec:
 
     def decode(self, payload: bytes) -> Feature:
         raise PayloadError(f"{len(payload)} bytes of a replayed payload hold no feature; the edge reads the tape")
+
+
+def refuse_another_head(plan: Plan, tape: Tape) -> None:
+    """
+    Raises:
+        PlanError: The plan runs another head than the tape was recorded with.
+    """
+    if plan.head != tape.header.head:
+        there, asked = (head or "that is the bundle's own" for head in (tape.header.head, plan.head))
+        raise PlanError(
+            f"{tape.path} was recorded with the head {there}, and the plan {plan} runs {asked}; give a tape of it "
+            "(offramp evaluate record has --head), or another plan"
+        )
 
 
 def walk_tape(tape: Tape, rule: ExitRule, row_N: NDArray[np.intp], final_N: NDArray[np.int64]) -> Walked:

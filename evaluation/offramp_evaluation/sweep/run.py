@@ -91,7 +91,7 @@ def experiment_for(cell: Cell, bundle: Bundle, tape: Tape) -> Experiment:
     energy = None if cell.power is None else EnergyModel(compute_w=cell.power, radio=RADIOS[cell.radio])
     experiment = Experiment(
         manifest=bundle.manifest,
-        candidates=read_candidates(bundle),
+        candidates=read_candidates(bundle).of_head(tape.header.head),
         tape=tape,
         device=network.device if cell.slowdown == 1.0 else network.device.slowed(cell.slowdown),
         edge=network.edge if cell.edge_slowdown == 1.0 else network.edge.slowed(cell.edge_slowdown),

@@ -7,7 +7,7 @@ The first capture is a trial: a network that cannot be divided is refused before
 """
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from offramp_builder.bundle import check_place, write_bundle
 from offramp_builder.capture import Captured, random_samples
 from offramp_builder.certifying import attach_certificate, order_of
 from offramp_builder.choose import choose_cuts
+from offramp_builder.int8.head import attach_int8
 from offramp_builder.learning import Learned, capture_road, checkpoints_of, examples_of, learn
 from offramp_builder.models import open_model
 from offramp_builder.placement.own import KIND as OWN
@@ -129,7 +130,10 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
     )
     if searched:
         attach_exits(open_bundle(out), searched.table, screen.progress)
-    judged = _attach_candidates(out, sources.parts, screen) if sources.parts and not recipe.untrained else 0
+    if recipe.int8 and sources.parts:
+        attach_int8(open_bundle(out), sources.parts.calibration, screen.progress)
+    calibration = sources.parts.calibration if sources.parts and not recipe.untrained else None
+    judged = attach_plans(out, calibration, screen.progress) if calibration else 0
     certificate = attach_certificate(out, sources.parts, order, screen) if sources.parts and order else None
     for checkpoint in checkpoints_of(out):
         checkpoint.unlink(missing_ok=True)
@@ -247,10 +251,9 @@ def _thinned(count: int, batches: list[Tensor]) -> Iterator[Tensor]:
         yield batch[::step]
 
 
-def _attach_candidates(out: Path, parts: Parts, screen: Screen) -> int:
-    """Judge plans with the segments and codecs that will be deployed."""
+def attach_plans(out: Path, calibration: DataSet, tell: Callable[[str, int, int], None]) -> int:
+    """Judge plans with the segments and codecs that will be deployed; how many are worth considering."""
     bundle = open_bundle(out)
-    calibration = parts.calibration
     judges = calibration.take(_evenly(len(calibration), _JUDGED_BY))
     found = attach_candidates(
         bundle,
@@ -258,7 +261,7 @@ def _attach_candidates(out: Path, parts: Parts, screen: Screen) -> int:
         judges.samples,
         judges.truth_N,
         judges.group_N,
-        lambda done, total: screen.progress("judging plans", done, total),
+        lambda done, total: tell("judging plans", done, total),
     )
     return len(found.candidates)
 

@@ -18,6 +18,7 @@ examples:
   offramp build --model zoo:resnet20 --data cifar10:PATH --train 30 --out bundles/resnet20
   offramp build --model mynet:make --weights mynet.pt --data folder:pictures --input-size 224x224x3 --out bundles/mine
   offramp build --model mynet:make --weights mynet.pt --data folder:pictures --joint branchynet --out bundles/together
+  offramp build --model mynet:make --weights mynet.pt --data folder:pictures --int8 --out bundles/faster
   offramp build --model zoo:mobilenet_v2 --untrained --cuts 4 --out bundles/speed
   offramp build --recipe cifar10-resnet20 --data cifar10:PATH --out bundles/cifar10
   offramp build --recipe mine.toml --branches 3 --out bundles/mine
@@ -144,6 +145,12 @@ class BuildCommand:
             type=float,
             metavar="W",
             help="train early features for the branches, with this weight (default: 0)",
+        )
+        parser.add_argument(
+            "--int8",
+            action="store_true",
+            default=None,
+            help="a head in int8 too, for plans with head=int8 (docs/int8.md)",
         )
         together = parser.add_argument_group("training network and branches together")
         together.add_argument(

@@ -88,10 +88,11 @@ def _outputs(cut: CutSpec) -> list[str]:
 def _renamed(fragment: Fragment, inputs: Sequence[str], outputs: Sequence[str]) -> list[NodeProto]:
     """The fragment's nodes, reading `inputs` and writing `outputs`."""
     names = dict(zip((*fragment.inputs, *fragment.outputs), (*inputs, *outputs), strict=True))
-    return [_with_names(node, names) for node in fragment.nodes]
+    return [with_names(node, names) for node in fragment.nodes]
 
 
-def _with_names(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
+def with_names(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
+    """The node, reading and writing other values; those without a new name keep theirs."""
     copy = NodeProto()
     copy.CopyFrom(node)
     _rename(copy, names)

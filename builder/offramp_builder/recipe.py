@@ -52,6 +52,8 @@ class Recipe:
     seed: int = 0
     branch_seed: int | None = None
     """Of the branches alone; None: the same. Several branch seeds on one trunk tell how much is luck."""
+    int8: bool = False
+    """Whether there is a head in int8, beside the one in float32."""
     save_weights: Path | None = None
     """Where to leave the trained network's weights, as `weights` reads them."""
 
@@ -76,6 +78,11 @@ class Recipe:
             raise SettingsError(
                 "the network has random weights; give --weights FILE, --train EPOCHS or --joint LOSS, "
                 "or --untrained for a bundle that only measures speed"
+            )
+        if self.int8 and (self.untrained or not self.data):
+            raise SettingsError(
+                "a head in int8 is made of a trained network, on samples; give --data and --weights or --train, or "
+                "leave --int8 out"
             )
         if self.save_weights is not None and not self.learns:
             raise SettingsError("there are no new weights to save: nothing is trained here; leave --save-weights out")

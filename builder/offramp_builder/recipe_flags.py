@@ -51,6 +51,7 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
         "seed": args.seed,
         "branch_seed": args.branch_seed,
         "save_weights": args.save_weights,
+        "int8": args.int8,
         "train": _training(args, train),
         "joint": _together(args, joint, train),
     }

@@ -8,6 +8,7 @@ from offramp.bundle.store import WEIGHTS, Bundle
 from offramp.errors import BundleError
 from offramp.exits.certificate import read_certificate
 from offramp.inspect.certificate_page import certificate_pairs, certificate_record
+from offramp.inspect.heads_page import heads_page
 from offramp.inspect.table import format_pairs, format_table
 from offramp.units import format_bytes
 
@@ -37,6 +38,8 @@ def show_page(bundle: Bundle) -> str:
         parts.append("bottlenecks, detours on which a code crosses\n" + _indent(_bottleneck_table(manifest)))
     if certified := _certificate(bundle):
         parts.append("what is certified of its exits\n" + _indent(certified))
+    if manifest.heads:
+        parts.append(heads_page(manifest))
     if manifest.provenance:
         parts.append("how it came to be\n" + _indent(format_pairs(list(manifest.provenance.items()))))
     return "\n\n".join(parts)
@@ -80,6 +83,10 @@ def show_record(bundle: Bundle) -> dict[str, Any]:
         "cuts": [_cut_record(manifest, index, macs) for index, macs in enumerate(_macs_before(manifest))],
         "bottlenecks": [_bottleneck_record(spec) for spec in manifest.bottlenecks],
         "certificate": certificate_record(certificate) if (certificate := read_certificate(bundle)) else None,
+        "heads": [
+            {"name": head.name, "agreement": dict(head.agreement), "samples": head.samples, "how": dict(head.how)}
+            for head in manifest.heads
+        ],
         "provenance": dict(manifest.provenance),
     }
 

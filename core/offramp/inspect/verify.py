@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.bundle.manifest import SegmentSpec
+from offramp.bundle.manifest import HeadSpec, SegmentSpec
 from offramp.bundle.store import Bundle, open_bundle
 from offramp.errors import BundleError
 from offramp.records import Array, Feature
@@ -65,6 +65,19 @@ def verify(path: Path) -> Iterator[Check]:
             yield Check(what=f"all {len(bundle.manifest.segments)} segments open and run", passed=True)
             yield from _compare_answers(bundle, runtime)
             yield from _compare_detours(bundle, runtime)
+    for head in bundle.manifest.heads:
+        yield from _open_head(bundle.headed(head.name), head)
+
+
+def _open_head(bundle: Bundle, head: HeadSpec) -> Iterator[Check]:
+    with OnnxRuntime(bundle, capacity=_OPEN) as runtime:
+        for spec in head.segments:
+            try:
+                runtime.open(spec.start, spec.stop, branch=spec.branch, via=spec.via)
+            except BundleError as error:
+                yield Check(what=f"{_name(spec)} of head {head.name}", passed=False, problem=str(error))
+                return
+    yield Check(what=f"all {len(head.segments)} segments of head {head.name} open and run", passed=True)
 
 
 def _compare_answers(bundle: Bundle, runtime: OnnxRuntime) -> Iterator[Check]:

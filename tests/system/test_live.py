@@ -17,6 +17,7 @@ from offramp_evaluation.live.command import LIVE
 from offramp_evaluation.replay.record import decode_samples
 from offramp_evaluation.report.command import REPORT
 from offramp_evaluation.report.compare_command import COMPARE
+from offramp_evaluation.shaper.namespaces import PLACE, why_not
 from offramp_evaluation.sweep.command import SWEEP
 from tests.support.commands import called, refused
 from tests.support.scenarios import write_scenario
@@ -141,3 +142,22 @@ def test_what_no_live_run_can_tell_is_refused_with_a_way_out(tmp_path: Path) -> 
     assert "change the scenario with --set" in refused(LIVE, scenario, "--out", str(tmp_path / "x"), "--rate", "5")
     assert "needs --out DIR" in refused(LIVE, scenario)
     assert "where the samples of the tape are" in refused(LIVE, "--bundle", "mine", "--tape", "mine.tape")
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+def test_links_may_be_of_packets_in_namespaces_which_are_gone_afterwards(tmp_path: Path) -> None:
+    flags = ("--link", "4mbit,20ms", "--samples", "4", "--devices", "2", "--slowdown", "100", "--baselines", "none")
+    flags += ("--strategies", "fixed:split=0, codec=jpeg:75", "--shape", "tun", "--out", str(tmp_path))
+    before = set(PLACE.glob("*")) if PLACE.exists() else set()
+    assert called(LIVE, *flags) == 0
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert record["live"]["emulated"][0] == "the links, packet by packet in user space"
+    (row,) = record["rows"]
+    assert row["summary"]["samples"] == 8
+    assert row["summary"]["latency"]["p50"] > 0.040
+    assert set(PLACE.glob("*")) <= before
+
+
+@pytest.mark.skipif(not why_not(), reason="this is root, who may")
+def test_without_rights_links_of_packets_are_refused_with_a_way_out() -> None:
+    assert "--shape proxy needs no rights" in refused(LIVE, "--shape", "tun")

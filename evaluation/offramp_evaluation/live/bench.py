@@ -20,10 +20,11 @@ from offramp_evaluation.live.run import SETTLE, Live, Tell, live_experiment
 from offramp_evaluation.live.samples import Samples, samples_behind
 from offramp_evaluation.replay.experiment import Experiment
 from offramp_evaluation.replay.record import Row, encode_samples, run_metadata
+from offramp_evaluation.shaper.command import PROXY, TC, TUN
 from offramp_evaluation.sweep.cell import Cell, Network
 from offramp_evaluation.sweep.run import Failed, Outcome, Performed, experiment_for
 
-EMULATED = ("the links, by a proxy in user space", "how slow the boards are")
+SHAPED = {PROXY: "by a proxy in user space", TUN: "packet by packet in user space", TC: "by the kernel"}
 STARTING = 5.0
 """Seconds that it takes to start and end the processes of a row, about."""
 
@@ -43,7 +44,7 @@ class Finished:
 
 
 def run_live(
-    experiment: Experiment, bundle: Bundle, samples: Samples, hosts: Hosts, clock: Clock, tell: Tell
+    experiment: Experiment, bundle: Bundle, samples: Samples, hosts: Hosts, clock: Clock, tell: Tell, by: str = PROXY
 ) -> Finished:
     """All rows of an experiment; Ctrl-C ends it with those that are done.
 
@@ -53,8 +54,10 @@ def run_live(
         KeyboardInterrupt: Before any row was done.
     """
     began, started = clock.now(), datetime.now(UTC).isoformat(timespec="seconds")
+    if by == TC and experiment.up.delay_T.any():
+        raise SettingsError(f"--shape tc shapes the rate alone, and {experiment.up.name} delays; take --shape tun")
     here, slowdown = live_experiment(experiment, hosts)
-    live = Live(experiment=here, bundle=bundle, samples=samples, slowdown=slowdown, clock=clock)
+    live = Live(experiment=here, bundle=bundle, samples=samples, slowdown=slowdown, clock=clock, by=by)
     names = [one.name for one in here.contestants()]
     one = here.duration + SETTLE + STARTING
     tell(f"{len(names)} rows of {format_seconds(here.duration)} each: about {format_seconds(round(len(names) * one))}")
@@ -69,7 +72,7 @@ def run_live(
     told = {
         "complete": complete,
         "left_out": names[len(rows) :],
-        "emulated": list(EMULATED),
+        "emulated": [f"the links, {SHAPED[by]}", "how slow the boards are"],
         "slowdown": slowdown,
     }
     record = here.record(rows, told)
@@ -80,8 +83,8 @@ def run_live(
 class LiveBench:
     """Performs the cells of a scenario live; `keep` is given what there is of one that is stopped."""
 
-    def __init__(self, clock: Clock, tell: Tell, keep: Callable[[Cell, Performed], None]) -> None:
-        self._clock, self._tell, self._keep = clock, tell, keep
+    def __init__(self, clock: Clock, tell: Tell, keep: Callable[[Cell, Performed], None], by: str = PROXY) -> None:
+        self._clock, self._tell, self._keep, self._by = clock, tell, keep, by
         self._known: dict[str, tuple[Bundle, Tape, Samples, Hosts]] = {}
 
     def perform(self, cell: Cell) -> Outcome:
@@ -108,7 +111,7 @@ class LiveBench:
         if network.key not in self._known:
             self._known[network.key] = self._open(network)
         bundle, tape, samples, hosts = self._known[network.key]
-        return run_live(experiment_for(cell, bundle, tape), bundle, samples, hosts, self._clock, self._tell)
+        return run_live(experiment_for(cell, bundle, tape), bundle, samples, hosts, self._clock, self._tell, self._by)
 
     def _open(self, network: Network) -> tuple[Bundle, Tape, Samples, Hosts]:
         if not network.data:

@@ -11,6 +11,7 @@ from offramp.cli import DONE, FAILED, INTERRUPTED
 from offramp.clock import SystemClock
 from offramp.errors import SettingsError
 from offramp_evaluation.replay.flags import DEMO, add_experiment_flags, bundle_of, experiment_of
+from offramp_evaluation.shaper.command import PROXY, TC, TUN
 
 if TYPE_CHECKING:
     from offramp_evaluation.sweep.cell import Cell
@@ -49,17 +50,27 @@ class LiveCommand:
         parser.add_argument("--list", action="store_true", help="print the runs of the scenario, and perform none")
         parser.add_argument("--json", action="store_true", help="print the record (of a scenario: a summary) as JSON")
         parser.add_argument("--speed", type=float, default=1.0, metavar="FACTOR", help="1; all else is refused")
+        parser.add_argument(
+            "--shape",
+            choices=(PROXY, TUN, TC),
+            default=PROXY,
+            help="what emulates the links: a proxy (default), or as root packets in namespaces; see docs/shaping.md",
+        )
         add_experiment_flags(parser, "what runs, without a scenario")
         parser.add_argument(
             "--data", metavar="SPEC", help=f"where the samples of the tape are, such as npz:FILE (demo: {DEMO_DATA})"
         )
 
     def run(self, args: argparse.Namespace) -> int:
+        from offramp_evaluation.shaper.namespaces import why_not
+
         if args.speed != 1.0:
             raise SettingsError(
                 f"--speed {args.speed:g}: links and boards are emulated and could run faster, but sockets, processes "
                 "and the edge are real and cannot; `offramp evaluate replay` answers the same question in seconds"
             )
+        if args.shape != PROXY and (reason := why_not()):
+            raise SettingsError(f"--shape {args.shape}: {reason}; --shape proxy needs no rights")
         # Told to end, it ends as with Ctrl-C: its children go with it.
         before = signal.signal(signal.SIGTERM, _interrupt)
         try:
@@ -84,7 +95,7 @@ def _run_flags(args: argparse.Namespace) -> int:
     experiment = experiment_of(args, bundle)
     try:
         samples, hosts = sources_of(bundle, experiment.tape, data, clock, _tell)
-        finished = run_live(experiment, bundle, samples, hosts, clock, _tell)
+        finished = run_live(experiment, bundle, samples, hosts, clock, _tell, args.shape)
     except KeyboardInterrupt:
         _tell("offramp: stopped before a row was done; there is nothing to keep")
         return INTERRUPTED
@@ -127,7 +138,7 @@ def _run_scenarios(args: argparse.Namespace) -> int:
                 print(f"offramp: {_stopped(done.record)}; they are in {place}", file=sys.stderr)
 
             try:
-                swept = sweep(scenario, folder, Here(LiveBench(clock, screen.say, keep)), screen)
+                swept = sweep(scenario, folder, Here(LiveBench(clock, screen.say, keep, args.shape)), screen)
             except KeyboardInterrupt:
                 done = folder.count()
                 print(

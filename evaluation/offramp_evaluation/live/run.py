@@ -29,6 +29,7 @@ from offramp_evaluation.replay.contest import ORACLE, Contestant
 from offramp_evaluation.replay.experiment import Experiment, device_name
 from offramp_evaluation.replay.happened import Happened
 from offramp_evaluation.road.road import Board, DeviceRun, Road, Source
+from offramp_evaluation.shaper.command import PROXY
 from offramp_evaluation.shaper.link import Link, Schedule
 from offramp_evaluation.traces.steps import to_link_steps
 
@@ -54,6 +55,8 @@ class Live:
     slowdown: float
     """Of this machine, to be the board."""
     clock: Clock
+    by: str = PROXY
+    """What shapes the links, see `offramp shape`."""
     tell: Tell = lambda _text: None
 
     def perform(self, contestant: Contestant, rows_DM: NDArray[np.intp]) -> Happened:
@@ -72,7 +75,7 @@ class Live:
         schedule = to_link_steps(experiment.up, experiment.down, lasting=lasting)
         links = 1 if experiment.shared_link else experiment.devices
         with (
-            Road(board, _first(schedule), self.clock, links=links) as road,
+            Road(board, _first(schedule), self.clock, links=links, by=self.by) as road,
             road.devices(sources, plan) as devices,
         ):
             for device in devices:

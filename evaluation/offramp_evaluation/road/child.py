@@ -27,14 +27,15 @@ GRACE = 5.0
 class Child:
     """A running `offramp …`; a context manager that ends it."""
 
-    def __init__(self, name: str, arguments: list[str], clock: Clock) -> None:
+    def __init__(self, name: str, arguments: list[str], clock: Clock, *, inside: str | None = None) -> None:
+        """`inside`: the network namespace that it runs in."""
         self.name = name
         self._clock = clock
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._errors: deque[str] = deque(maxlen=KEPT)
         # A session of its own: Ctrl-C reaches whoever started it alone, who then ends its children in order.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "offramp.cli", *arguments],
+            [*(["ip", "netns", "exec", inside] if inside else []), sys.executable, "-m", "offramp.cli", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

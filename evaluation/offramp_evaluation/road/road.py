@@ -7,6 +7,7 @@ Several devices share one such link, or have one each.
 """
 
 import contextlib
+import os
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,15 @@ from offramp.clock import Clock
 from offramp.plan import Plan
 from offramp.units import Seconds
 from offramp_evaluation.road.child import Child, Event, stop_all
+from offramp_evaluation.shaper.command import PROXY
 from offramp_evaluation.shaper.link import Link, Schedule
 
 START = Seconds(60.0)
 """A child that is not ready by then never will be; it takes one to two seconds where it has a core to itself."""
 LOOPBACK = "127.0.0.1"
 ANY_PORT = f"{LOOPBACK}:0"
+NEAR, FAR = "10.77.0.1", "10.77.0.{}"
+"""Of links of packets; all of them lead to the one address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +47,10 @@ class Board:
 class Road:
     """An edge behind shaped links, and maybe an orchestrator behind others; a context manager that ends all of them."""
 
-    def __init__(self, board: Board, link: Link, clock: Clock, *, links: int = 1) -> None:
+    def __init__(self, board: Board, link: Link, clock: Clock, *, links: int = 1, by: str = PROXY) -> None:
+        """`by` says what shapes, see `offramp shape`: with packets, devices run in a namespace for each link."""
         self._board, self._clock, self._first_link = board, clock, link
-        self._links = links
+        self._links, self._by = links, by
         self.orchestrator: Child | None = None
         """Says what happens, in JSON lines."""
         self._all: list[Child] = []
@@ -108,8 +113,10 @@ class Road:
         children: list[Child] = []
         try:
             for place, source in enumerate(sources):
-                arguments = self._arguments(source, plan, place % self._links)
-                children.append(Child(source.name, arguments, self._clock))
+                link = place % self._links
+                inside = None if self._by == PROXY else _namespace(link)
+                arguments = self._arguments(source, plan, link)
+                children.append(Child(source.name, arguments, self._clock, inside=inside))
             plans = [str(child.expect("ready", START)["plan"]) for child in children]
             yield [DeviceRun(child, plan) for child, plan in zip(children, plans, strict=True)]
         finally:
@@ -128,22 +135,29 @@ class Road:
         board = self._board
         bundle = ["--bundle", str(board.bundle)]
         # The edge says where devices find it, which is a shaper's port; so its own has to be known before.
-        own = f"{LOOPBACK}:{_free_port()}"
-        self._addresses = [self._shape(own) for _ in range(self._links)]
+        here = LOOPBACK if self._by == PROXY else NEAR
+        own = f"{here}:{_free_port()}"
+        self._addresses = [self._shape(own, link) for link in range(self._links)]
         edge = ["edge", *bundle, "--listen", own, "--threads", str(board.threads)]
         if board.strategy is not None:
-            decide = ["orchestrate", *bundle, "--listen", ANY_PORT, "--in-process", "--strategy", board.strategy]
+            decide = ["orchestrate", *bundle, "--listen", f"{here}:0", "--in-process", "--strategy", board.strategy]
             self.orchestrator, said = self._child("orchestrator", [*decide, "--events", "--telemetry"])
-            self._addresses += [self._shape(said) for _ in range(self._links)]
+            # Links of packets carry what devices say to the orchestrator, too.
+            self._addresses += [self._shape(said, link) if self._by == PROXY else said for link in range(self._links)]
             edge += ["--orchestrator", said, "--advertise", self._addresses[0], "--name", "edge"]
             edge += ["--profile", str(board.edge_profile)]
         self._child("edge", edge)
 
-    def _shape(self, to: str) -> str:
-        shape = ["shape", "--control", "--listen", ANY_PORT, "--to", to, "--link", str(self._first_link)]
+    def _shape(self, to: str, link: int) -> str:
+        """Where devices of this link find what listens at `to`."""
+        shape = ["shape", "--control", "--link", str(self._first_link)]
+        if self._by == PROXY:
+            shape += ["--listen", ANY_PORT, "--to", to]
+        else:
+            shape += ["--by", self._by, "--namespace", _namespace(link), "--near", NEAR, "--far", FAR.format(2 + link)]
         shaper, address = self._child("shaper", shape)
         self._shapers.append(shaper)
-        return address
+        return address if self._by == PROXY else to
 
     def _child(self, name: str, arguments: list[str]) -> tuple[Child, str]:
         """Start it; returns it, and where it listens."""
@@ -183,6 +197,10 @@ class DeviceRun:
         while (line := self._child.next(timeout)) is not None:
             yield line
             timeout = Seconds(0.0)
+
+
+def _namespace(link: int) -> str:
+    return f"offramp-{os.getpid()}-{link}"
 
 
 def _free_port() -> int:

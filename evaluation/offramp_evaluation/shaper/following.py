@@ -5,19 +5,26 @@ from collections.abc import Callable
 from typing import Protocol
 
 from offramp.units import Seconds
-from offramp_evaluation.shaper.link import Link, Schedule
+from offramp_evaluation.shaper.link import Link, Schedule, constant
 
 
 class Following:
     """Which link is in force; opened with `start`, closed with `stop`."""
 
-    def __init__(self, schedule: Schedule, change: Callable[[Link], None]) -> None:
-        """`change` brings a link into force, other than the one that is."""
+    def __init__(
+        self, schedule: Schedule, change: Callable[[Link], None], check: Callable[[Schedule], None] = lambda _one: None
+    ) -> None:
+        """`change` brings a link into force, other than the one that is; `check` raises when one could not be.
+
+        Raises:
+            SettingsError: `check` says so.
+        """
+        check(schedule)
         self.link = schedule.at(Seconds(0.0))
         """In force now."""
         self.on_change: Callable[[Link], None] = lambda _link: None
         """Called whenever another link has come into force."""
-        self._schedule, self._change = schedule, change
+        self._schedule, self._change, self._check = schedule, change, check
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -30,11 +37,13 @@ class Following:
 
     def set(self, link: Link) -> None:
         """Another link from now on, and the end of the schedule."""
+        self._check(constant(link))
         self._forget()
         self._apply(link)
 
     def follow(self, schedule: Schedule, start: Seconds) -> None:
         """Another schedule, whose first step begins at `start` of the event loop's clock; until then all stays."""
+        self._check(schedule)
         self._forget()
         self._task = asyncio.get_running_loop().create_task(self._follow(schedule, start))
 

@@ -12,7 +12,7 @@ from offramp.errors import SettingsError
 from offramp.units import BitsPerSecond, Bytes, format_seconds
 from offramp_evaluation.shaper.following import Following
 from offramp_evaluation.shaper.link import Link, Schedule
-from offramp_evaluation.shaper.namespaces import a_namespace, ip, run
+from offramp_evaluation.shaper.namespaces import a_namespace, ip, near_card, run
 
 BURST = Bytes(3_000)
 """Two full frames: less than that, and the bucket cannot keep its rate above some Mbit/s."""
@@ -35,14 +35,9 @@ class KernelLink:
         Raises:
             SettingsError: The schedule delays, which `tbf` cannot.
         """
-        if delayed := next((link for _, link in schedule.steps if link.delay), None):
-            raise SettingsError(
-                f"tc shapes the rate alone here, and {delayed} delays by {format_seconds(delayed.delay)}; leave it "
-                "out, or shape packets in user space (tun)"
-            )
-        self.following = Following(schedule, self._change)
+        self.following = Following(schedule, self._change, _refuse_delays)
         self._name, self._near, self._far = name, near, far
-        self._card = f"{name[:10]}-near"
+        self._card = near_card(name)
         self._opened = contextlib.ExitStack()
         self._last: dict[str, int] | None = None  # once it is closed
 
@@ -58,6 +53,7 @@ class KernelLink:
             ip("-n", self._name, "address", "add", self._far, "peer", self._near, "dev", FAR)
             ip("link", "set", self._card, "up")
             ip("-n", self._name, "link", "set", FAR, "up")
+            ip("-n", self._name, "route", "add", "default", "dev", FAR)
             self._shape("add", self.following.link)
             self._opened = opened.pop_all()
         self.following.start()
@@ -85,6 +81,14 @@ class KernelLink:
     def _shape(self, verb: str, link: Link) -> None:
         run("tc", "qdisc", verb, "dev", self._card, *_bucket(link.down))
         run("tc", "-n", self._name, "qdisc", verb, "dev", FAR, *_bucket(link.up))
+
+
+def _refuse_delays(schedule: Schedule) -> None:
+    if delayed := next((link for _, link in schedule.steps if link.delay), None):
+        raise SettingsError(
+            f"tc shapes the rate alone here, and {delayed} delays by {format_seconds(delayed.delay)}; leave it out, or "
+            "shape packets in user space (tun)"
+        )
 
 
 def _bucket(rate: BitsPerSecond) -> list[str]:

@@ -89,6 +89,11 @@ class Schedule:
         )
 
 
+def constant(link: Link) -> Schedule:
+    """The one link, for ever."""
+    return Schedule(steps=((Seconds(math.inf), link),))
+
+
 def parse_link(text: str) -> Link:
     """Read `2mbit,20ms`, `2mbit/8mbit,20ms`, `2mbit`, `20ms` or `outage`.
 

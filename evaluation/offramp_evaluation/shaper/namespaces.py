@@ -6,10 +6,10 @@ this namespace ══ link ══ namespace          what runs inside is started
 import contextlib
 import ctypes
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 from offramp.errors import SettingsError
 
@@ -47,6 +47,11 @@ def a_namespace(name: str) -> Iterator[str]:
         ip("netns", "del", name)
 
 
+def near_card(name: str) -> str:
+    """The card on this side of a link into a namespace; the kernel's names have 15 letters at most."""
+    return f"near-{crc32(name.encode()):08x}"
+
+
 @contextlib.contextmanager
 def inside(name: str) -> Iterator[None]:
     """New sockets and devices of this thread belong to the namespace; those that it has stay where they are."""
@@ -57,12 +62,6 @@ def inside(name: str) -> Iterator[None]:
             yield
         finally:
             _enter(libc, ours.fileno())
-
-
-def listener_in(name: str, address: str) -> socket.socket:
-    """A socket that listens at any port of an address inside."""
-    with inside(name):
-        return socket.create_server((address, 0))
 
 
 def ip(*arguments: str) -> None:

@@ -21,7 +21,7 @@ from offramp.units import Bytes, Seconds
 from offramp_evaluation.shaper.following import Following
 from offramp_evaluation.shaper.lane import Flight, Lane
 from offramp_evaluation.shaper.link import Link, Schedule
-from offramp_evaluation.shaper.namespaces import a_namespace, inside, ip
+from offramp_evaluation.shaper.namespaces import a_namespace, inside, ip, near_card
 
 TUN = Path("/dev/net/tun")
 SET_INTERFACE = 0x400454CA
@@ -45,7 +45,7 @@ def tun_pair(name: str, near: str, far: str) -> Iterator[tuple[int, int]]:
     """
     if not TUN.exists():
         raise SettingsError(f"there is no {TUN}; load the kernel's module with `modprobe tun`, or shape by proxy")
-    card = f"{name[:10]}-near"
+    card = near_card(name)
     with a_namespace(name), contextlib.ExitStack() as opened:
         here = _open(card)
         opened.callback(os.close, here)
@@ -57,6 +57,7 @@ def tun_pair(name: str, near: str, far: str) -> Iterator[tuple[int, int]]:
         ip("-n", name, "address", "add", far, "peer", near, "dev", "far")
         ip("link", "set", card, "up")
         ip("-n", name, "link", "set", "far", "up")
+        ip("-n", name, "route", "add", "default", "dev", "far")
         yield here, there
 
 

@@ -9,18 +9,14 @@ Workers keep nothing on disk: whoever hands out cells writes down what became of
 import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from typing import Protocol, Self
 
+from offramp_evaluation.children import Child, end
 from offramp_evaluation.plugins import load_plugins, loaded
 from offramp_evaluation.sweep.cell import Cell
 from offramp_evaluation.sweep.run import Bench, Failed, Outcome
-
-PATIENCE = 5.0
-"""Seconds that a worker may take to end after it was told to."""
 
 
 class Workers(Protocol):
@@ -62,22 +58,18 @@ class Processes:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._workers: list[_Worker] = []
+        self._workers: list[Child] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.process.terminate()
-        for worker in self._workers:
-            worker.process.join(PATIENCE)
-            worker.connection.close()
+        end(self._workers)
         self._workers.clear()
 
     def run(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, Outcome]]:
         waiting, idle = iter(cells), list(self._workers)
-        busy: dict[Connection, tuple[_Worker, Cell]] = {}
+        busy: dict[Connection, tuple[Child, Cell]] = {}
         while True:
             while len(busy) < self._count and (cell := next(waiting, None)) is not None:
                 worker = idle.pop() if idle else self._start()
@@ -96,7 +88,7 @@ class Processes:
                     idle.append(worker)
                     yield cell, outcome
 
-    def _start(self) -> "_Worker":
+    def _start(self) -> Child:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, loaded()), daemon=True)
@@ -109,22 +101,14 @@ class Processes:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()  # or the end of the worker would never be seen
-        self._workers.append(_Worker(process, ours))
+        self._workers.append(Child(process, ours))
         return self._workers[-1]
 
-    def _bury(self, worker: "_Worker") -> Failed:
-        worker.process.join(PATIENCE)
+    def _bury(self, worker: Child) -> Failed:
+        why = worker.death()
         worker.connection.close()
         self._workers.remove(worker)
-        code = worker.process.exitcode
-        why = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        return Failed(reason=f"its process died ({why}; out of memory?); run the same command again, with fewer --jobs")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Worker:
-    process: BaseProcess
-    connection: Connection
+        return Failed(reason=f"its process died ({why}); run the same command again, with fewer --jobs")
 
 
 def _serve(connection: Connection, plugins: tuple[str, ...]) -> None:

@@ -16,9 +16,9 @@ import numpy as np
 from offramp.bundle.manifest import TensorSpec
 from offramp.bundle.tables import CutTables
 from offramp.codecs.affine import Affine
-from offramp.codecs.codec import Codec
 from offramp.codecs.packer import CODE, Crossing, Packer
 from offramp.codecs.prefix_range import PrefixRange
+from offramp.codecs.stacked import Stacked
 from offramp.codecs.stage import EntropyStage
 from offramp.errors import PayloadError
 from offramp.records import Feature
@@ -54,7 +54,7 @@ class Leading:
     """A codec for a part of a code."""
 
     def __init__(
-        self, whole: TensorSpec, channels: int, codec: Codec, packer: Packer, entropy: EntropyStage | None
+        self, whole: TensorSpec, channels: int, codec: Stacked, packer: Packer, entropy: EntropyStage | None
     ) -> None:
         """`codec`, made of the other two, writes what has `channels` channels."""
         self.name = codec.name
@@ -66,10 +66,17 @@ class Leading:
     def encode(self, feature: Feature) -> bytes:
         (code,) = feature
         assert code.shape == self._shape, (code.shape, self._shape)
-        return self._codec.encode((code[:, : self._channels],))
+        sent = (code[:, : self._channels],)
+        if isinstance(self._entropy, PrefixRange) and isinstance(self._packer, Affine):
+            return self._entropy.code(self._packer.quantise(sent))  # unpacked: a third of the time for a small code
+        return self._codec.encode(sent)
 
     def decode(self, payload: bytes) -> Feature:
-        (sent,) = self._codec.decode(payload)
+        if isinstance(self._entropy, PrefixRange) and isinstance(self._packer, Affine):
+            self._codec.check(len(payload))
+            (sent,) = self._packer.restore(self._entropy.levels(payload))
+        else:
+            (sent,) = self._codec.decode(payload)
         if sent.shape == self._shape:
             return (sent,)
         code = np.zeros(self._shape, sent.dtype)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from offramp.codecs.bits import Levels, unpack_bits
+from offramp.codecs.bits import BitPacker, Levels, unpack_bits
 from offramp.codecs.packer import CODE
 from offramp.codecs.range_coder import WORD, WORST, RangeCoder
 from offramp.codecs.stage import Packed
@@ -35,13 +35,28 @@ class PrefixRange(RangeCoder):
         self.max_payload = Bytes((self.count * WORST + _STATE) // 8 + 1)
 
     def compress(self, packed: bytes | memoryview) -> bytes:
-        return self._interval(unpack_bits(packed, self.count, self.bits)).shortest()
+        return self.code(unpack_bits(packed, self.count, self.bits))
 
     def decompress(self, payload: bytes) -> bytes:
-        packed, size = self._begun(payload)
+        return self._whole(payload).pack().tobytes()
+
+    def code(self, levels_n: Levels) -> bytes:
+        """The payload of levels that nobody has packed."""
+        return self._interval(levels_n).shortest()
+
+    def levels(self, payload: bytes) -> Levels:
+        """The levels of a payload, which nobody needs packed.
+
+        Raises:
+            PayloadError: It is truncated, or goes on.
+        """
+        return self._whole(payload).levels_n
+
+    def _whole(self, payload: bytes) -> BitPacker:
+        packer, size = self._begun(payload)
         if size < len(payload):
             raise PayloadError(f"{len(payload)} bytes go on behind the last of {self.count} levels")
-        return packed
+        return packer
 
     def beginning_of(self, payload: bytes) -> bytes:
         """The part of a payload that says all of this stage's levels, where others may follow.
@@ -51,8 +66,8 @@ class PrefixRange(RangeCoder):
         """
         return payload[: self._begun(payload)[1]]
 
-    def _begun(self, payload: bytes) -> tuple[bytes, int]:
-        """The packed levels that a payload begins with, and how many of its bytes say them."""
+    def _begun(self, payload: bytes) -> tuple[BitPacker, int]:
+        """The levels that a payload begins with, and how many of its bytes say them."""
         # Zeros are as good as anything: a decoder looks a state further than what it needs.
         filled = payload + bytes(_STATE // 8 + -len(payload) % WORD.itemsize)
         packer, _ = self.levels_of(np.frombuffer(filled, WORD.newbyteorder(">")).astype(np.uint32))
@@ -60,7 +75,7 @@ class PrefixRange(RangeCoder):
         size = interval.said_by(payload)
         if size is None:
             raise PayloadError(f"{len(payload)} bytes were cut short: they do not say all of {self.count} levels")
-        return packer.pack().tobytes(), size
+        return packer, size
 
     def _interval(self, levels_n: Levels) -> "_Interval":
         encoder = self.encoded(levels_n)

@@ -100,9 +100,10 @@ class _Section:
     def __init__(self, start: int, shape: tuple[int, ...], tables: TensorTables, *, own: bool, bits: int) -> None:
         counts_CL = _coarser(tables.own_counts_CL if own else tables.counts_CL, bits)
         self._place = slice(start, start + int(np.prod(shape)))
-        # One row of counts for all channels: their levels as they lie.
-        self._shape: tuple[int, ...] = shape if len(counts_CL) > 1 else (-1,)
-        self._axis = tables.axis if len(counts_CL) > 1 else None
+        # One row of counts for all channels: their levels as they lie. So do those of channels that come first.
+        apart = len(counts_CL) > 1 and tables.axis > 0
+        self._shape: tuple[int, ...] = shape if apart else (-1,)
+        self._axis = tables.axis if apart else None
         self.models = [_model(counts_L) for counts_L in counts_CL]
         self.length = (self._place.stop - start) // len(self.models)
         """Levels of each channel."""
@@ -116,10 +117,10 @@ class _Section:
 
     def put(self, found: list[NDArray[np.int32]], levels_n: Levels) -> None:
         """The opposite of `channels`."""
-        levels_CK = np.stack(found)
         if self._axis is None:
-            levels_n[self._place] = levels_CK[0]
+            np.concatenate(found, out=levels_n[self._place], casting="unsafe")
             return
+        levels_CK = np.stack(found)
         moved = np.moveaxis(levels_n[self._place].reshape(self._shape), self._axis, 0)
         moved[...] = levels_CK.reshape(moved.shape)
 

@@ -21,13 +21,20 @@ class Stacked:
         return bytes(packed) if self._entropy is None else self._entropy.compress(packed)
 
     def decode(self, payload: bytes) -> Feature:
-        size = len(payload)
+        self.check(len(payload))
+        if self._entropy is not None:
+            payload = self._entropy.decompress(payload)
+        return self._packer.unpack(payload)
+
+    def check(self, size: int) -> None:
+        """Before memory is taken.
+
+        Raises:
+            PayloadError: No payload has this size.
+        """
         if size > self.max_payload or (self._exact and size != self.max_payload):
             most = "" if self._exact else "at most "
             raise PayloadError(
                 f"a payload of {size} bytes where {self.name} takes {most}{self.max_payload}: truncated, malformed, "
                 "or of another plan"
             )
-        if self._entropy is not None:
-            payload = self._entropy.decompress(payload)
-        return self._packer.unpack(payload)

@@ -1,0 +1,162 @@
+"""Encoder and decoder of the kinds that learn both, as wide as the operations allow.
+
+    feature ─┬─ patches onto their principal components ─────┬ + ─► code in [0, 1]
+             └─ [3x3, stride 2] … ─ 3x3 ─ 1x1, from 0 on ────┘
+    code ─┬─ what each component stands for ──────────┬ + ─ patches laid out ─┬──────────────────┬ + ─► feature
+          └─ 3x3 ─ 1x1, from 0 on ────────────────────┘                       └─ 3x3, from 0 on ─┘
+
+Both begin as the best linear ones, found from some features without training, so that what follows starts from features
+that the tail knows; the other paths learn what is missing. Components come with the largest variance first: the order
+in which they are sent.
+
+# M patches, C channels of the code, D values of a patch, N samples
+"""
+
+import torch
+from torch import Tensor, nn
+
+from offramp.errors import ModelError
+from offramp_builder.bottlenecks.kind import CHANNELS, Design, Place, stride_for
+from offramp_builder.bottlenecks.layers import Form, Spread, Sum, macs_of
+
+_WIDTHS = (96, 64, 48, 32, 24, 16, 12, 8, 0)
+"""Of the encoder's second path; 0: none."""
+_INNER = 64
+"""Channels of the decoder where it is small."""
+_REACH = 2.5
+"""Deviations of a component that fit into a code: what lies farther out reads as its end."""
+_LEAST = 1e-4
+"""Deviation of a component that hardly moves, as a share of the largest."""
+
+
+def convolved(place: Place) -> Design:
+    """The widest encoder that costs no more than is allowed, and a decoder for it.
+
+    Raises:
+        ModelError: Even principal components cost more.
+    """
+    form = place.form
+    stride = stride_for(form, place.stride)
+    channels = place.channels or min(CHANNELS, max(form.channels, 4))
+    values = form.channels * stride ** len(form.sides)
+    if channels > values:
+        raise ModelError(
+            f"patches at {place.name} have {values} values: a code of {channels} channels saves nothing; ask for fewer"
+        )
+    for width in _WIDTHS:
+        encoder = _encoder(form, min(width, 2 * form.channels), channels, stride)
+        if macs_of(encoder, form.shape) <= place.allowed:
+            break
+    else:
+        raise ModelError(
+            f"an encoder at {place.name} takes at least {macs_of(encoder, form.shape):,} multiply-accumulates, and a "
+            f"tenth of what comes before is {place.allowed:,}; take fewer channels, a larger stride, or a later cut"
+        )
+    components = _components(encoder)
+    _begin(components, _patches(form, place.sample, stride))
+    return Design(encoder=encoder, decoder=decoder(place, encoder, channels, stride), channels=channels)
+
+
+def decoder(place: Place, encoder: nn.Module, channels: int, stride: int) -> nn.Module:
+    """From an encoder's code of so many channels back to the feature; light. It begins as the best linear one."""
+    form = place.form
+    values = form.channels * stride ** len(form.sides)
+    linear = form.convolution(channels, values, 1)
+    _solve(linear, encoder, place.sample, _patches(form, place.sample, stride))
+    inner = nn.Sequential(*form.normed(channels, _INNER), nn.ReLU(), _from_0(form.convolution(_INNER, values, 1)))
+    steps: list[nn.Module] = [Centred(), Sum(linear, inner)]
+    if stride > 1:
+        steps.append(Spread(form.channels, stride, form.shrunk(stride), form.sides))
+    around = _from_0(form.convolution(form.channels, form.channels, 3 if form.shrinks else 1))
+    steps.append(Sum(nn.Identity(), nn.Sequential(nn.ReLU(), around)))
+    if place.positive:
+        steps.append(nn.ReLU())
+    return nn.Sequential(*steps, form.outward())
+
+
+class Centred(nn.Module):
+    """A code around 0; a channel that was not sent, and reads 0 everywhere, is 0 here too."""
+
+    def forward(self, code: Tensor) -> Tensor:
+        there = code.amax(list(range(2, code.ndim)), keepdim=True) > 0
+        return (code - 0.5) * there.to(code.dtype)
+
+
+class Clamped(nn.Module):
+    """Into [0, 1]. Where values are cut off, gradients that would bring them back still pass."""
+
+    def forward(self, value: Tensor) -> Tensor:
+        if not self.training:
+            return value.clamp(0, 1)
+        return value + (value.clamp(0, 1) - value).detach()
+
+
+def _encoder(form: Form, width: int, channels: int, stride: int) -> nn.Module:
+    paths: list[nn.Module] = [
+        nn.Sequential(form.padded(stride), form.convolution(form.channels, channels, stride, stride))
+    ]
+    if width:
+        steps, now = [], form.channels
+        for _ in range(stride.bit_length() - 1):
+            steps += [*form.normed(now, width, stride=2), nn.ReLU()]
+            now = width
+        steps += [*form.normed(now, width), nn.ReLU(), _from_0(form.convolution(width, channels, 1))]
+        paths.append(nn.Sequential(*steps))
+    return nn.Sequential(form.inward(), Sum(*paths), Clamped())
+
+
+def _components(encoder: nn.Module) -> nn.Module:
+    """The convolution that is to find them."""
+    found: nn.Module = encoder.get_submodule("1.paths.0.1")
+    return found
+
+
+def _begin(components: nn.Module, patches_MD: Tensor) -> None:
+    """Onto the directions in which patches vary most, each brought into [0, 1]."""
+    weight, bias = components.get_parameter("weight"), components.get_parameter("bias")
+    mean_D = patches_MD.mean(0)
+    _, deviation_C, directions_DC = torch.pca_lowrank(patches_MD, q=min(len(weight) + 8, *patches_MD.shape))
+    deviation_C = deviation_C[: len(weight)] / max(1, len(patches_MD) - 1) ** 0.5
+    scaled_CD = torch.zeros(len(weight), len(mean_D))  # patches may vary in fewer directions than there are channels
+    scale_C = 1 / (2 * _REACH * deviation_C.clamp_min(_LEAST * float(deviation_C.max()) + 1e-12))
+    scaled_CD[: len(scale_C)] = directions_DC.T[: len(scale_C)] * scale_C[:, None]
+    with torch.no_grad():
+        weight.copy_(scaled_CD.view_as(weight))
+        bias.copy_(0.5 - scaled_CD @ mean_D)
+
+
+def _solve(linear: nn.Module, encoder: nn.Module, sample: Tensor, patches_MD: Tensor) -> None:
+    """The least squares from codes to patches."""
+    with torch.no_grad():
+        code_MC = encoder.eval()(sample).flatten(2).transpose(1, 2).flatten(0, 1) - 0.5
+        ones_M1 = torch.ones(len(code_MC), 1)
+        known_MX = torch.cat([code_MC, ones_M1], 1).double()
+        square_XX = known_MX.T @ known_MX + 1e-6 * len(known_MX) * torch.eye(known_MX.shape[1], dtype=torch.float64)
+        found_XD = torch.linalg.solve(square_XX, known_MX.T @ patches_MD.double()).float()
+        linear.get_parameter("weight").copy_(found_XD[:-1].T.reshape(linear.get_parameter("weight").shape))
+        linear.get_parameter("bias").copy_(found_XD[-1])
+
+
+def _patches(form: Form, sample: Tensor, stride: int) -> Tensor:
+    """[M, D] of some features, sample by sample, place by place; values as the channels of `Spread` have them."""
+    with torch.no_grad():
+        values = form.padded(stride)(form.inward()(sample))
+    sides = len(form.sides)
+    small = form.shrunk(stride)
+    split = values.reshape(len(values), form.channels, *(size for side in small for size in (side, stride)))
+    inside, places = range(3, 3 + 2 * sides, 2), range(2, 2 + 2 * sides, 2)
+    return split.permute(0, *places, 1, *inside).reshape(len(values) * _product(small), -1)
+
+
+def _product(sizes: tuple[int, ...]) -> int:
+    product = 1
+    for size in sizes:
+        product *= size
+    return product
+
+
+def _from_0(convolution: nn.Module) -> nn.Module:
+    """A path that says nothing until it has learned something."""
+    for parameter in convolution.parameters():
+        nn.init.zeros_(parameter)
+    return convolution

@@ -1,0 +1,134 @@
+"""What a build is asked to train as bottlenecks, and how.
+
+CUT[:KIND[:CHANNELS[xSTRIDE]]]      layer2.0   layer2.0:nested:32x4   layer1:attention:8
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from offramp.errors import SettingsError
+from offramp.registry import unknown
+from offramp_builder.training.settings import TrainSettings
+
+KINDS = ("nested", "attention", "entropic")
+BITS = (8, 6, 4, 3, 2)
+"""What codecs can write a level with."""
+EPOCHS = 6
+"""Enough for a small network on a frozen one: most of the way is gone after two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BottleneckRequest:
+    """One bottleneck that shall be trained."""
+
+    cut: str
+    """Its name, or its index."""
+    kind: str = "nested"
+    channels: int | None = None
+    """Of the code, at most; None: as the kind thinks fit."""
+    stride: int | None = None
+    """Sides of the feature over those of the code; None: as the kind thinks fit."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise SettingsError(unknown("kind of bottleneck", self.kind, list(KINDS)))
+        if self.channels is not None and self.channels < 1:
+            raise SettingsError(f"a bottleneck of {self.channels} channels sends nothing; give at least 1")
+        if self.stride is not None and (self.stride < 1 or self.stride & (self.stride - 1)):
+            raise SettingsError(f"a stride of {self.stride} cannot be had; give a power of two: 1, 2, 4, 8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BottleneckSettings(TrainSettings):
+    """Those of any training, and what encoder, decoder and tail are taught. The network before them stands still."""
+
+    at: str
+    """Where, and of which kind: see the module; several between commas."""
+    epochs: int = EPOCHS
+    """All steps of a kind together."""
+    optimizer: str = "adamw"
+    batch: int = 64
+    rate: float | None = 1e-3
+    bits: tuple[int, ...] = ()
+    """Widths of a level that are trained; empty: those of the kind."""
+    sent: tuple[int, ...] = ()
+    """How many channels are sent in training, one of these for each sample; empty: as the kind has it."""
+    distill: float = 0.7
+    """Share of the answers' loss that is learned from the unchanged network; the rest from the labels."""
+    distill_temperature: float = 3.0
+    """Divides both logits there."""
+    features: float = 0.1
+    """Weight of how far decoded features are from those of the cut, as a share of their variance."""
+    byte_weight: float = 2e-3
+    """entropic: nats that a byte is worth. Higher, and payloads are smaller."""
+    own_tail: bool = True
+    """Whether a copy of the stages behind learns with the decoder; without it they stay the network's own."""
+    views: int = 2
+    """How often the samples pass the frozen stages, moved and mirrored anew, to be kept; as far as memory goes."""
+    weights: Path | None = None
+    """Of bottlenecks that were trained before, as `save` left them: nothing is trained, unless `onward` says so."""
+    onward: bool = False
+    """Whether training goes on from `weights`, perhaps for fewer rates."""
+    save: Path | None = None
+    """Where to leave the trained bottlenecks' weights."""
+
+    def __post_init__(self) -> None:
+        TrainSettings.__post_init__(self)  # super() does not know the class that slots=True makes
+        requests = self.requests
+        names = [(request.cut, request.kind) for request in requests]
+        if len(set(names)) < len(names):
+            raise SettingsError(f"{self.at!r} asks for one kind of bottleneck twice at one cut; leave one out")
+        if self.optimizer in ("muon", "auto"):
+            raise SettingsError(
+                f"{self.optimizer} cannot train a bottleneck, whose tail was trained before; take adamw or sgd"
+            )
+        if self.small_first or self.supervise:
+            raise SettingsError("small_first and supervise train a network, not a bottleneck; leave them out")
+        for bits in self.bits:
+            if bits not in BITS:
+                raise SettingsError(f"no codec writes levels of {bits} bits; give some of {', '.join(map(str, BITS))}")
+        if any(sent < 1 for sent in self.sent):
+            raise SettingsError(f"sent {list(self.sent)} has a number of channels below 1; leave it out")
+        if not 0 <= self.distill <= 1:
+            raise SettingsError(f"distill {self.distill} is a share of the loss; give one between 0 and 1")
+        if not (math.isfinite(self.distill_temperature) and self.distill_temperature > 0):
+            raise SettingsError(f"distill_temperature {self.distill_temperature} must be a positive number, such as 3")
+        for name, value in (("features", self.features), ("byte_weight", self.byte_weight)):
+            if not (math.isfinite(value) and value >= 0):
+                raise SettingsError(f"{name} {value} must be 0 or more")
+        if self.onward and self.weights is None:
+            raise SettingsError(
+                "onward goes on from weights that were trained before; give weights too, or leave it out"
+            )
+        if self.views < 1:
+            raise SettingsError(f"{self.views} views of the samples teach nothing; give at least 1")
+
+    @property
+    def requests(self) -> tuple[BottleneckRequest, ...]:
+        """
+        Raises:
+            SettingsError: `at` is no such list.
+        """
+        return tuple(parse_request(text) for text in self.at.split(","))
+
+
+_REQUEST = re.compile(
+    r"(?P<cut>[^:]+)(:(?P<kind>[^:]+)(:(?P<channels>\d{1,6})(x(?P<stride>\d{1,6}))?)?)?",
+)
+
+
+def parse_request(text: str) -> BottleneckRequest:
+    """
+    Raises:
+        SettingsError: It is no request, or asks for what there is not.
+    """
+    match = _REQUEST.fullmatch(text.strip())
+    if match is None:
+        raise SettingsError(
+            f"{text!r} asks for no bottleneck; write CUT[:KIND[:CHANNELS[xSTRIDE]]], such as layer2.0:nested:32x4"
+        )
+    channels, stride = (None if match[part] is None else int(match[part]) for part in ("channels", "stride"))
+    kind = match["kind"] or BottleneckRequest.__dataclass_fields__["kind"].default
+    return BottleneckRequest(cut=match["cut"].strip(), kind=kind.strip(), channels=channels, stride=stride)

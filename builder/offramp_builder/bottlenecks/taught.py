@@ -1,0 +1,70 @@
+"""What a bottleneck's training makes small.
+
+    answers    (1 - distill) cross-entropy + distill T² KL(unchanged network ‖ detour)
+    features   how far decoded features are from those of the cut, as a share of their variance
+    bytes      what a learned prior says that the code takes
+
+# N samples, K classes
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from offramp_builder.bottlenecks.detour import Detour
+from offramp_builder.bottlenecks.kind import Step
+from offramp_builder.bottlenecks.quantise import Histogram
+from offramp_builder.bottlenecks.settings import BottleneckSettings
+from offramp_builder.branches.losses import distillation
+from offramp_builder.training.objective import Batch, Objective
+
+_LEAST = 1e-6  # variance of features that hardly vary
+
+
+class Answers(Objective):
+    """The labels, and what the unchanged network says."""
+
+    def __init__(self, final: Callable[[Batch], Tensor], settings: BottleneckSettings) -> None:
+        super().__init__()
+        self._final, self._settings = final, settings
+
+    def loss(self, logits_NK: Tensor, batch: Batch) -> Tensor:
+        settings = self._settings
+        final_NK = self._final(batch).to(logits_NK.device)
+        told = distillation(logits_NK, final_NK, settings.distill_temperature)
+        labels = functional.cross_entropy(logits_NK, batch.truth_N, label_smoothing=settings.smoothing)
+        return (1 - settings.distill) * labels + settings.distill * told
+
+
+class Taught(Answers):
+    """What a step of a kind asks for."""
+
+    def __init__(
+        self,
+        detour: Detour,
+        final: Callable[[Batch], Tensor],
+        settings: BottleneckSettings,
+        step: Step,
+        prior: Histogram,
+    ) -> None:
+        super().__init__(final, settings)
+        self._detour = [detour]  # in a list: it is trained as the road, not as a part of this module too
+        self._step = step
+        self.prior = prior if step.bytes else None
+
+    def loss(self, logits_NK: Tensor, batch: Batch) -> Tensor:
+        (detour,), step = self._detour, self._step
+        assert detour.heard is not None
+        feature, code, decoded = (value.float() for value in detour.heard)
+        terms = [step.features * self._settings.features * _distance(decoded, feature)]
+        if step.answers:
+            terms.append(super().loss(logits_NK, batch))
+        if self.prior is not None:
+            terms.append(self._settings.byte_weight * self.prior.bytes_of(code).mean())
+        return torch.stack(terms).sum()
+
+
+def _distance(decoded: Tensor, feature: Tensor) -> Tensor:
+    return functional.mse_loss(decoded, feature) / feature.var().clamp_min(_LEAST)

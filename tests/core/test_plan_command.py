@@ -52,6 +52,30 @@ def test_runners_up_are_of_other_kinds_and_none_is_better(capsys: pytest.Capture
     assert all(runner["forecast"]["mean"] >= found["forecast"]["mean"] for runner in runners if runner["holds"])
 
 
+def test_the_page_says_what_a_request_takes_by_each_codec_of_the_split(capsys: pytest.CaptureFixture[str]) -> None:
+    page = said(capsys, "--strategy", "all-edge:jpeg")
+    why, table = page[page.index("why jpeg") :].split("\n\n")
+    assert re.match(
+        r"why jpeg:\d+, by what a request takes at split 0 .*: webp:\d+ would take .* less, but may lose", why
+    )
+    assert len(re.findall(r"^→ +jpeg", table, re.MULTILINE)) == 1
+    assert page.count("webp") > 1
+
+
+def test_a_plan_that_sends_nothing_has_no_codec_to_explain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "by what a request takes" not in said(capsys, "--strategy", "all-device")
+    assert record(capsys, "--strategy", "all-device")["codecs"] == []
+
+
+def test_the_codecs_of_the_record_are_the_quickest_first_and_add_up(capsys: pytest.CaptureFixture[str]) -> None:
+    costs = record(capsys, "--strategy", "all-edge")["codecs"]
+    totals = [cost["total"] for cost in costs]
+    assert totals == sorted(totals)
+    parts = ("head", "encode", "transmit", "decode", "tail")
+    assert all(sum(cost[part] for part in parts) == pytest.approx(cost["total"]) for cost in costs)
+    assert all(cost["transmit"] == pytest.approx(8 * cost["wire_bytes"] / 2e6) for cost in costs)
+
+
 def test_the_record_has_si_units_and_parts_that_add_up(capsys: pytest.CaptureFixture[str]) -> None:
     found = record(capsys)
     assert found["situation"]["bandwidth"] == 2e6

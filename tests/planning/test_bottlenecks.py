@@ -9,8 +9,10 @@ from offramp.measure.observe import EdgeAnswers, Observations
 from offramp.measure.profile import Profile, segment_name
 from offramp.plan import Plan
 from offramp.planning.candidates import Candidate, enumerate_candidates
+from offramp.planning.codec_costs import codec_costs
 from offramp.planning.cost import CostModel
 from offramp.planning.strategies.dads import Dads
+from offramp.wire.framing import request_wire_bytes
 from tests.support.features import FEATURE_CUT, a_manifest_sending, a_tensor, with_code
 from tests.support.plans import a_candidate, a_profile, a_situation, an_exit, exactly, some_candidates, some_grounds
 
@@ -78,3 +80,23 @@ def test_dads_counts_the_detour_among_what_crossing_takes(encoder: float, expect
     )
     chosen = Dads(grounds).choose(a_situation(mbit=1.0, rate=0.0)).plan
     assert chosen == Plan(split=1, codec=expected)
+
+
+def test_why_this_codec_counts_encoder_and_tail_of_a_request() -> None:
+    candidates = some_candidates(
+        a_candidate(1, codec=SLIM, payload=200, exit=an_exit(1), reach=(1.0,), offload=0.5),
+        a_candidate(1, codec=SLIM, payload=100),
+        a_candidate(1, payload=20_000),
+        a_candidate(0, codec="jpeg:90", payload=900),
+    )
+    found = codec_costs(CostModel(candidates, DEVICE, EDGE), a_situation(mbit=1.0), candidates.candidates[0].plan())
+    assert [cost.codec for cost in found] == [SLIM, "affine8+zstd"]
+    slim, plain = found
+    # From the branch on, with the payloads of those who stay there.
+    assert (slim.head, slim.tail, slim.wire_bytes) == (
+        pytest.approx(0.005),
+        pytest.approx(0.004),
+        request_wire_bytes(200),
+    )
+    assert (plain.head, plain.tail) == (0.0, pytest.approx(0.002))
+    assert slim.total == pytest.approx(0.005 + 8 * slim.wire_bytes / 1e6 + 0.004)

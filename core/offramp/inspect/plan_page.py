@@ -1,4 +1,4 @@
-"""What `offramp plan` shows: the plan, the runners-up, why, and where the milliseconds go.
+"""What `offramp plan` shows: the plan, the runners-up, why, where the milliseconds go, and why this codec.
 
 # C candidates
 """
@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from offramp.inspect.codec_page import codec_page, codec_records
 from offramp.inspect.table import format_pairs, format_table
 from offramp.plan import Plan
 from offramp.planning.candidates import Candidate, input_format
+from offramp.planning.codec_costs import codec_costs
 from offramp.planning.forecast import Forecast
 from offramp.planning.ranking import Ranking
 from offramp.planning.situation import Situation
@@ -83,7 +85,9 @@ def plan_page(
     )
     refused = "\n✗ does not hold the objective" if "✗" in marks else ""
     unit = "" if grounds.energy is None else f"\nenergy is {grounds.energy.label}"
-    return f"{head}\n\n{worth}{refused}{unit}\n\n{_milliseconds(marks, rows)}"
+    codecs = codec_page(choice.plan, codec_costs(grounds.model, situation, choice.plan))
+    parts = [head, f"{worth}{refused}{unit}", _milliseconds(marks, rows), codecs]
+    return "\n\n".join(filter(None, parts))
 
 
 def plan_record(
@@ -99,6 +103,7 @@ def plan_record(
         "hosts": hosts,
         "energy": None if grounds.energy is None else grounds.energy.label,
         "forecast": None if choice.forecast is None else asdict(choice.forecast),
+        "codecs": codec_records(codec_costs(grounds.model, situation, choice.plan)),
         "runners_up": [
             {"plan": str(runner.plan), "holds": runner.holds, "forecast": asdict(runner.forecast)} for runner in runners
         ],

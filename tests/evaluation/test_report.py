@@ -10,8 +10,8 @@ import pytest
 
 from offramp.errors import DataError, SettingsError
 from offramp_evaluation.report.command import REPORT
-from offramp_evaluation.report.figures import log_ticks, ticks
 from offramp_evaluation.report.page import make_page
+from offramp_evaluation.report.scales import log_ticks, ticks
 from tests.support.commands import called, refused
 from tests.support.records import ROWS, a_record, many_runs, write_records
 
@@ -143,11 +143,14 @@ def test_figures_are_whole_svg_and_name_every_row(tmp_path: Path) -> None:
     folder = write_records(tmp_path, [a_record(seed=0), a_record(seed=1, rows=(*ROWS, EVIL))])
     assert called(REPORT, str(folder), "--figures", str(tmp_path / "figures")) == 0
     drawn = sorted(path.name for path in tmp_path.glob("figures/*.svg"))
-    assert drawn == ["distribution.svg", "pareto-bytes.svg", "pareto-latency.svg", "steps.svg"]
-    for path in tmp_path.glob("figures/*.svg"):
-        text = "".join(ET.fromstring(path.read_text(encoding="utf-8")).itertext())
+    assert drawn == ["distribution.svg", "pareto-bytes.svg", "pareto-latency.svg", "steps.svg", "timeline.svg"]
+    texts = {path.stem: "".join(ET.fromstring(path.read_text()).itertext()) for path in tmp_path.glob("figures/*.svg")}
+    over_time = texts.pop("timeline")
+    for text in texts.values():
         assert [name for name in ROWS if name not in text] == []
-    assert len(list(tmp_path.glob("figures/*.png"))) == 4
+    assert "split=8, exit=confidence:0.9@4, codec=none" in over_time
+    assert "steady:search" in over_time
+    assert len(list(tmp_path.glob("figures/*.png"))) == 5
 
 
 def test_the_csv_has_every_row_of_every_run(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Figures for papers and a table of all rows: the same canvases that draw traces, no plotting library.
 
-    pareto-latency  pareto-bytes  distribution  steps    .svg, and .png where Pillow is there
+    pareto-latency  pareto-bytes  distribution  steps    .svg, and .png where Pillow is there; means over all runs
+    timeline                                             of the first run
     rows.csv                                             every row of every run, times in seconds
 
 # Q quantiles
@@ -19,17 +20,14 @@ from offramp.errors import MissingExtraError
 from offramp.units import format_seconds
 from offramp_evaluation.replay.course import STEPS
 from offramp_evaluation.report.records import Collection
+from offramp_evaluation.report.scales import COLOURS, GRID, INK, log_ticks, short, square, ticks
+from offramp_evaluation.report.timeline_figure import draw_timeline, height_of
 from offramp_evaluation.sweep.rows import lines
 from offramp_evaluation.traces.canvas import Canvas, PngCanvas, Point, SvgCanvas
 
 WIDTH, HEIGHT = 760, 460
 LEFT, RIGHT, TOP, BOTTOM = 70, 250, 24, 46
-LONGEST = 32
-"""Letters of a name that fit into the legend."""
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d1f", "#7f7f7f")
-"""Okabe and Ito's, as in the page."""
 STEP_COLOURS = ("#7f7f7f", "#0072b2", "#56b4e9", "#e69f00", "#cc79a7", "#009e73", "#f0d264", "#d55e00")
-INK, GRID = "#222222", "#dddddd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +49,19 @@ def write_figures(collection: Collection, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     pooled = list(_pool(collection))
     times, sizes = [1e3 * one.latency for one in pooled], [one.nbytes / 1e3 for one in pooled]
-    drawings: dict[str, Callable[[Canvas], None]] = {
-        "pareto-latency": lambda canvas: _pareto(canvas, pooled, times, "mean latency, ms"),
-        "pareto-bytes": lambda canvas: _pareto(canvas, pooled, sizes, "kB per sample"),
-        "distribution": lambda canvas: _distribution(canvas, pooled),
-        "steps": lambda canvas: _steps(canvas, pooled),
+    first = collection.found[0]
+    drawings: dict[str, tuple[int, Callable[[Canvas], None]]] = {
+        "pareto-latency": (HEIGHT, lambda canvas: _pareto(canvas, pooled, times, "mean latency, ms")),
+        "pareto-bytes": (HEIGHT, lambda canvas: _pareto(canvas, pooled, sizes, "kB per sample")),
+        "distribution": (HEIGHT, lambda canvas: _distribution(canvas, pooled)),
+        "steps": (HEIGHT, lambda canvas: _steps(canvas, pooled)),
+        "timeline": (height_of(first), lambda canvas: draw_timeline(canvas, first)),
     }
     written = []
-    for name, draw in drawings.items():
+    for name, (height, draw) in drawings.items():
         for suffix, kind in ((".svg", SvgCanvas), (".png", PngCanvas)):
             try:
-                canvas: Canvas = kind(WIDTH, HEIGHT)
+                canvas: Canvas = kind(WIDTH, height)
             except MissingExtraError:
                 continue  # Pillow is not here; the SVG says the same
             draw(canvas)
@@ -126,23 +126,6 @@ class _Axes:
         canvas.text((8, 14), label, INK)
 
 
-def ticks(low: float, high: float) -> list[float]:
-    """Three to seven round values that lie evenly over a range."""
-    rough = (high - low) / 5
-    size = 10.0 ** math.floor(math.log10(rough))
-    step = next(one * size for one in (1, 2, 2.5, 5, 10) if one * size >= rough * 0.999)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten; even steps where those are too few."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    found = [float(f"{digit * 10.0**power:.6g}") for power in powers for digit in (1, 2, 5)]
-    within = [value for value in found if low * 0.999 <= value <= high * 1.001]
-    return within if len(within) >= 3 else ticks(low, high)
-
-
 def _pareto(canvas: Canvas, pooled: Sequence[_Pooled], costs: Sequence[float], title: str) -> None:
     accuracies = [one.accuracy for one in pooled]
     room, most = max((max(accuracies) - min(accuracies)) * 0.1, 0.005), max(*costs, 1e-6)
@@ -176,7 +159,7 @@ def _steps(canvas: Canvas, pooled: Sequence[_Pooled]) -> None:
     most = max(sum(one.steps) for one in pooled) or 1.0
     for place, one in enumerate(pooled):
         top, x = TOP + place * high, float(left)
-        canvas.text((left - 8, top + high / 2 + 4), _short(one.name), INK, anchor="end")
+        canvas.text((left - 8, top + high / 2 + 4), short(one.name), INK, anchor="end")
         for seconds, colour in zip(one.steps, STEP_COLOURS, strict=True):
             width = seconds / most * (right - left)
             if width > 0:
@@ -185,7 +168,7 @@ def _steps(canvas: Canvas, pooled: Sequence[_Pooled]) -> None:
         canvas.text((x + 6, top + high / 2 + 4), format_seconds(sum(one.steps)), INK)
     for place, (step, colour) in enumerate(zip(STEPS, STEP_COLOURS, strict=True)):
         x = 20 + place * (WIDTH - 40) / len(STEPS)
-        canvas.area(_square((x + 5, HEIGHT - 16)), colour)
+        canvas.area(square((x + 5, HEIGHT - 16)), colour)
         canvas.text((x + 15, HEIGHT - 12), step.replace("_", " "), INK)
 
 
@@ -193,11 +176,7 @@ def _legend(canvas: Canvas, names: Sequence[str], colours: Sequence[str]) -> Non
     for place, name in enumerate(names):
         y = TOP + 8 + place * 18
         canvas.area(_mark((WIDTH - RIGHT + 20, y), place), colours[place % len(colours)])
-        canvas.text((WIDTH - RIGHT + 32, y + 4), _short(name), INK)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+        canvas.text((WIDTH - RIGHT + 32, y + 4), short(name), INK)
 
 
 def _mark(point: Point, place: int) -> list[Point]:
@@ -205,9 +184,4 @@ def _mark(point: Point, place: int) -> list[Point]:
     x, y = point
     if place // len(COLOURS) % 2:
         return [(x, y - 7), (x + 7, y), (x, y + 7), (x - 7, y)]
-    return _square(point)
-
-
-def _square(point: Point) -> list[Point]:
-    x, y = point
-    return [(x - 5, y - 5), (x + 5, y - 5), (x + 5, y + 5), (x - 5, y + 5)]
+    return square(point)

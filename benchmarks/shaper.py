@@ -65,11 +65,12 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.pin:
         pin(CORES[-1])
+    trace = a_trace(arguments)  # before anything is measured: it may not be there
     repeats = arguments.repeats or (1 if arguments.quick else REPEATS)
     claims, details = list[Claim](), dict[str, object]({"load": machine()["load"], "repeats": repeats})
     claims += rates(repeats, details)
     claims += round_trips(repeats, details)
-    claims += following(a_trace(arguments), repeats, details)
+    claims += following(trace, repeats, details)
     if reason := why_not():
         details["tc and tun"] = reason
         print(f"  left out, tc and tun: {reason}", file=sys.stderr)

@@ -56,6 +56,11 @@ def test_everything_that_a_plug_in_adds_takes_part_in_a_sweep(desk: Path) -> Non
     assert simple["metrics"]["slowest"] == simple["summary"]["latency"]["max"]
     table = pyarrow.parquet.read_table(desk / "runs/extra/runs.parquet").to_pylist()
     assert [line["metric_slowest"] for line in table] == [row["metrics"]["slowest"] for row in record["rows"]]
+    (path,) = desk.glob("runs/extra-live/runs/*/record.json")
+    simple, planned = json.loads(path.read_text())["rows"]
+    assert set(simple["plans"]) <= {"split=0, exit=none, codec=jpeg:75", "split=8, exit=none, codec=none"}
+    assert list(planned["plans"]) == ["split=5, exit=both:0.8@3/0.8@4/0.8@5, codec=rough+zstd"]
+    assert planned["summary"]["exits"]["8"] > 0  # the edge finished what the codec packed
 
 
 def test_an_installed_plug_in_needs_not_be_named(desk: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import IO, Any
 from offramp.clock import Clock
 from offramp.errors import OfframpError
 from offramp.units import Seconds
+from offramp_evaluation.road.launch import command_line
 
 Event = Mapping[str, Any]
 
@@ -35,7 +35,7 @@ class Child:
         self._errors: deque[str] = deque(maxlen=KEPT)
         # A session of its own: Ctrl-C reaches whoever started it alone, who then ends its children in order.
         self._process = subprocess.Popen(
-            [*(["ip", "netns", "exec", inside] if inside else []), sys.executable, "-m", "offramp.cli", *arguments],
+            [*(["ip", "netns", "exec", inside] if inside else []), *command_line(arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

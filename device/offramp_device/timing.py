@@ -156,8 +156,7 @@ def _measure(bundle: Bundle, candidates: Candidates, clock: Clock, threads: int 
     codecs: dict[int, list[str]] = {}
     for item in candidates.candidates:
         names = codecs.setdefault(item.split, [])
-        if item.codec != "none" and item.codec not in names:
-            names.append(item.codec)
+        names += [codec for codec in item.codecs if codec != "none" and codec not in names]
     samples = _samples(bundle)
     found: Profile | None = None
     groups = [

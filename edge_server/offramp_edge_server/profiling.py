@@ -107,7 +107,7 @@ def _codecs(bundle: Bundle) -> dict[tuple[int, str], list[str]]:
     """By split and bottleneck: what candidates send there; what they could send, where the bundle ships none."""
     manifest = bundle.manifest
     try:
-        sent = sorted({(one.split, one.codec) for one in read_candidates(bundle).candidates})
+        sent = sorted({(one.split, codec) for one in read_candidates(bundle).candidates for codec in one.codecs})
     except BundleError:
         sent = [(split, codec) for split, names in candidate_codecs(manifest).items() for codec in names]
     found: dict[tuple[int, str], list[str]] = {(split, ""): [] for split in manifest.splits[:-1]}

@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from offramp.bundle.store import Bundle
+from offramp.clock import SystemClock
 from offramp.plan import ExitRule
+from offramp.runtime.onnx_backend import OnnxRuntime
+from offramp.units import Seconds
+from offramp_edge_server.profiling import measure_tails
 from tests.edge_server.edge import Gate, Road, device_side, logits_of, serving
 from tests.support.tiny_bundle import some_images
 
@@ -67,3 +71,10 @@ async def test_a_bottleneck_that_cannot_be_used_is_refused(detour: Road, binding
     async with serving(detour.bundle) as server, device_side(server) as device:
         bound = await device.bind(replace(detour.binding(1, "slim/affine8"), **binding))
     assert message in bound.error.message
+
+
+def test_an_edge_times_the_tails_of_codes_before_it_joins_a_fleet(detoured_bundle: Bundle) -> None:
+    with OnnxRuntime(detoured_bundle) as runtime:
+        profile = measure_tails(detoured_bundle, runtime, SystemClock(), threads=1, rounds=1, pause=Seconds(0.0))
+    assert {"1-4~slim", "2-4~own", "1-4", "2-4"} <= set(profile.segments)
+    assert {"1:slim/affine4:3+range", "2:own/affine8"} <= set(profile.decode)

@@ -17,7 +17,7 @@ from offramp.exits.policy import NO_STATE, BranchOutputs
 from offramp.measure.listen import Listener
 from offramp.measure.observe import observe, recorded
 from offramp.plan import NO_EXIT, ExitRule, Plan
-from offramp.planning.candidates import enumerate_candidates
+from offramp.planning.enumerating import enumerate_candidates
 from offramp.planning.resolve import resolve
 from offramp.records import Answered, Result
 from offramp.runtime.onnx_backend import OnnxRuntime

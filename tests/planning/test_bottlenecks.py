@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from offramp.bundle.jsonform import from_json, to_json
 from offramp.measure.observe import EdgeAnswers, Observations
 from offramp.measure.profile import Profile, segment_name
-from offramp.plan import Plan
-from offramp.planning.candidates import Candidate, enumerate_candidates
+from offramp.plan import Plan, Unsure
+from offramp.planning.candidates import Candidate
 from offramp.planning.codec_costs import codec_costs
 from offramp.planning.cost import CostModel
+from offramp.planning.enumerating import enumerate_candidates
+from offramp.planning.resolve import resolve
 from offramp.planning.strategies.dads import Dads
 from offramp.wire.framing import request_wire_bytes
 from tests.support.features import FEATURE_CUT, a_manifest_sending, a_tensor, with_code
@@ -100,3 +103,54 @@ def test_why_this_codec_counts_encoder_and_tail_of_a_request() -> None:
     )
     assert (plain.head, plain.tail) == (0.0, pytest.approx(0.002))
     assert slim.total == pytest.approx(0.005 + 8 * slim.wire_bytes / 1e6 + 0.004)
+
+
+SLIM_FEW, SLIM_MANY = "slim/affine4:2", "slim/affine4:8"
+
+
+def doubting() -> list[Candidate]:
+    """What is worth keeping where few channels suffice for whom the branch is sure of, and for nobody else."""
+    truth = np.arange(40) % 5
+    confidence_M = np.linspace(0.3, 0.99, 40, dtype=np.float32)
+    few_M = np.where(confidence_M >= 0.6, truth, (truth + 1) % 5)
+    observations = Observations(
+        branch_labels={1: (truth + 1) % 5},
+        branch_scores={1: confidence_M[:, None].repeat(4, 1)},
+        final_labels_M=truth,
+        edge={
+            (FEATURE_CUT, SLIM_FEW): EdgeAnswers(labels_M=few_M, payload_bytes_M=np.full(40, 16)),
+            (FEATURE_CUT, SLIM_MANY): EdgeAnswers(labels_M=truth, payload_bytes_M=np.full(40, 64)),
+            (FEATURE_CUT, "affine8"): EdgeAnswers(labels_M=truth, payload_bytes_M=np.full(40, 600)),
+        },
+    )
+    manifest = with_code(a_manifest_sending(a_tensor(8, 8, 8), branches=(1,)), 8)
+    found = enumerate_candidates(observations, truth, np.arange(40), manifest)
+    return [item for item in found.candidates if item.unsure is not None]
+
+
+def test_a_higher_rate_for_whom_a_branch_doubts_is_a_candidate_where_it_pays() -> None:
+    found = doubting()
+    assert {item.codecs for item in found} == {(SLIM_FEW, SLIM_MANY)}
+    best = max(found, key=lambda item: (item.accuracy, -item.payload_mean))
+    assert best.unsure == Unsure(below=0.6, codec=SLIM_MANY)
+    assert best.accuracy > max(item.accuracy for item in found if item.unsure and item.unsure.below < 0.6)
+    assert best.payload_mean == pytest.approx(16 + best.doubted * (64 - 16), abs=0.1)
+    assert resolve(str(best.plan()), with_code(a_manifest_sending(a_tensor(8, 8, 8), branches=(1,)), 8)) == best.plan()
+
+
+def test_both_codecs_are_paid_for_by_their_shares() -> None:
+    rule, other = an_exit(1), Unsure(below=0.6, codec="slim/affine8")
+    one = a_candidate(1, codec=SLIM, exit=rule, reach=(1.0,), offload=0.5)
+    mixed = replace(one, unsure=other, doubted=0.25)
+    device = replace(DEVICE, encode={f"1:{SLIM}": exactly(0.010), "1:slim/affine8": exactly(0.050)})
+    model = CostModel(some_candidates(one, mixed), device, EDGE)
+    encode = [model.forecast(place, a_situation(rate=0.0)).parts.encode for place in (0, 1)]
+    assert encode == [pytest.approx(0.5 * 0.010), pytest.approx(0.5 * (0.75 * 0.010 + 0.25 * 0.050))]
+    assert [model.find(plan) for plan in (one.plan(), mixed.plan())] == [0, 1]
+    assert model.find(replace(mixed.plan(), unsure=Unsure(below=0.7, codec="slim/affine8"))) is None
+
+
+def test_a_candidate_with_two_rates_reads_back() -> None:
+    mixed = replace(a_candidate(1, exit=an_exit(1)), unsure=Unsure(below=0.6, codec=SLIM), doubted=0.25)
+    assert from_json(Candidate, to_json(mixed)) == mixed
+    assert not {"unsure", "doubted"} & set(to_json(a_candidate(1)))

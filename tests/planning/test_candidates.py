@@ -3,7 +3,8 @@ import pytest
 
 from offramp.bundle.manifest import SCORES
 from offramp.measure.observe import EdgeAnswers, Observations
-from offramp.planning.candidates import Candidate, Candidates, enumerate_candidates
+from offramp.planning.candidates import Candidate, Candidates
+from offramp.planning.enumerating import enumerate_candidates
 from tests.support.manifests import a_manifest
 
 TRUTH = np.array([0, 1, 2, 3, 4, 0, 1, 2, 3, 4])

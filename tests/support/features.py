@@ -17,9 +17,9 @@ def a_tensor(*shape: int, dtype: str = "float32", low: float = -1.0, high: float
     return TensorSpec(shape=shape, dtype=dtype, low=low, high=high)
 
 
-def a_manifest_sending(*tensors: TensorSpec) -> Manifest:
+def a_manifest_sending(*tensors: TensorSpec, branches: tuple[int, ...] = (1, 2)) -> Manifest:
     """A network whose cut FEATURE_CUT is crossed by these tensors."""
-    manifest = a_manifest()
+    manifest = a_manifest(branches=branches)
     cuts = list(manifest.cuts)
     cuts[FEATURE_CUT] = CutSpec(name="block1", tensors=tensors)
     return replace(manifest, cuts=tuple(cuts))

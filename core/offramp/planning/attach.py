@@ -15,7 +15,8 @@ from offramp.codecs.usual import candidate_codecs
 from offramp.errors import TapeError
 from offramp.measure.listen import codecs_of_head
 from offramp.measure.observe import Observations, observe, recorded
-from offramp.planning.candidates import FILE, Candidates, enumerate_candidates, write_candidates
+from offramp.planning.candidates import FILE, Candidates, write_candidates
+from offramp.planning.enumerating import enumerate_candidates
 from offramp.records import Array
 from offramp.runtime.runtime import Runtime
 from offramp.tape.reader import Tape

@@ -44,8 +44,10 @@ def codec_costs(model: CostModel, situation: Situation, plan: Plan) -> list[Code
     found: dict[str, Candidate] = {}
     # Those of this rule last: who stays under it has payloads of another length than everybody.
     for rule in (NO_EXIT, plan.exit):
-        here = (plan.split, plan.head, rule)
-        found |= {item.codec: item for item in model.candidates if (item.split, item.head, item.exit) == here}
+        here = (plan.split, plan.head, rule, None)
+        found |= {
+            item.codec: item for item in model.candidates if (item.split, item.head, item.exit, item.unsure) == here
+        }
     costs = [_cost(model, situation, plan, item) for item in found.values()]
     return sorted(costs, key=lambda cost: cost.total)
 

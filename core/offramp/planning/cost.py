@@ -78,12 +78,10 @@ class CostModel:
         return other
 
     def find(self, plan: Plan) -> int | None:
-        """Its place among the candidates; None when it is none of them: they ask nothing further of the edge, and write
-        all samples alike.
-        """
-        if plan.tail.thresholds or plan.mask or plan.unsure:
+        """Its place among the candidates; None when it is none of them: they ask nothing further of the edge."""
+        if plan.tail.thresholds or plan.mask:
             return None
-        return self.roads.places.get(key(plan.split, plan.exit, plan.codec, plan.head))
+        return self.roads.places.get(key(plan))
 
     def latency(self, situation: Situation, deadline: Seconds = DEFAULT_OBJECTIVE.deadline) -> Floats:
         """[C] mean seconds from arrival to Result; infinite where infeasible."""

@@ -7,7 +7,7 @@ Roads are free of any host's timing, so that new profiles cost a few look-ups.
 # C candidates, E exits (those of the candidate that has most; padded), S segments that occur
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import NormalDist
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.measure.profile import NOTHING, Cost, Profile
-from offramp.plan import ExitRule
+from offramp.plan import Plan
 from offramp.planning.candidates import Candidate, Candidates
 from offramp.planning.queueing import Irregularity, irregularity
 from offramp.planning.rules import step_of
@@ -38,7 +38,7 @@ class Roads:
     def __init__(self, candidates: Candidates) -> None:
         items = candidates.candidates
         self.items = items
-        self.places = {key(item.split, item.exit, item.codec, item.head): place for place, item in enumerate(items)}
+        self.places = {key(item.plan()): place for place, item in enumerate(items)}
         self.accuracy_low_C = np.array([item.accuracy_low for item in items])
         self.loss_high_C = np.array([item.loss_high for item in items])
         self.step_C = np.array([step_of(item.exit) for item in items])
@@ -72,6 +72,9 @@ class Roads:
         self._segments, segment_N = _numbered([one for item in items for one in _segments(item, exits)])
         self._segment_CE1 = segment_N.reshape(len(items), exits + 1)
         self._codecs, self._codec_C = _numbered([f"{item.split}:{item.codec}" for item in items])
+        self._others, self._other_C = _numbered([f"{item.split}:{item.codecs[-1]}" for item in items])
+        self._doubted_C = np.array([item.doubted for item in items])
+        """Share of those sent that is written with the other codec."""
         self._tails, self._tail_C = _numbered([(item.split, item.via) for item in items])
 
     def timed(self, device: Profile, edge: Profile) -> "Times":
@@ -80,8 +83,7 @@ class Roads:
         costs = [
             heads[head].segment(start, stop, branch=asked, via=via) for head, start, stop, asked, via in self._segments
         ]
-        encode_C = np.array([device.encode.get(name, NOTHING).expected for name in self._codecs])[self._codec_C]
-        decode_C = np.array([edge.decode.get(name, NOTHING).expected for name in self._codecs])[self._codec_C]
+        encode_C, decode_C = self._coding(device.encode), self._coding(edge.decode)
         tail_C = np.array([edge.segment(split, edge.end, via=via).expected for split, via in self._tails])[self._tail_C]
         path_CE1 = np.cumsum(np.array([cost.expected for cost in costs])[self._segment_CE1], axis=1)
         variance_CE1 = np.cumsum(np.array([_variance(cost) for cost in costs])[self._segment_CE1], axis=1)
@@ -109,6 +111,12 @@ class Roads:
             edge_C=decode_C + tail_C,
             decode_C=decode_C,
         )
+
+    def _coding(self, costs: Mapping[str, Cost]) -> Floats:
+        """[C] seconds of a sample that is sent, on average over both codecs where there are two."""
+        seconds_C = np.array([costs.get(name, NOTHING).expected for name in self._codecs])[self._codec_C]
+        other_C = np.array([costs.get(name, NOTHING).expected for name in self._others])[self._other_C]
+        return np.asarray(seconds_C + self._doubted_C * (other_C - seconds_C))
 
     def only(self, place: int) -> "Roads":
         """The same for one candidate alone; it can no longer be timed, nor look for plans."""
@@ -158,9 +166,9 @@ def _only(value: Any, place: int) -> Any:
     return value.at(np.array([place])) if isinstance(value, Irregularity) else value
 
 
-def key(split: int, rule: ExitRule, codec: str, head: str = "") -> tuple[int, ExitRule, str, str]:
+def key(plan: Plan) -> Hashable:
     """What makes a plan the same as a candidate: its revision does not count."""
-    return split, rule, codec, head
+    return plan.split, plan.exit, plan.codec, plan.head, plan.unsure
 
 
 def _segments(item: Candidate, exits: int) -> list[tuple[str, int, int, bool, str]]:

@@ -137,7 +137,8 @@ def _slowdown(profile: Profile, script: Script) -> float:
 
 def _codecs(candidates: Candidates) -> dict[int, list[str]]:
     """By split, those that some candidate uses."""
-    used = sorted({(item.split, item.codec) for item in candidates.candidates if item.codec != "none"})
+    sent = ((item.split, codec) for item in candidates.candidates for codec in item.codecs)
+    used = sorted({(split, codec) for split, codec in sent if codec != "none"})
     return {split: [codec for at, codec in used if at == split] for split, _ in used}
 
 

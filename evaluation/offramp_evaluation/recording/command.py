@@ -175,7 +175,7 @@ def _candidate_codecs(bundle: "Bundle", head: str) -> set[tuple[int, str]]:
 
     if not bundle.file(FILE).is_file():
         return set()
-    return {(one.split, one.codec) for one in read_candidates(bundle).of_head(head).candidates}
+    return {(one.split, codec) for one in read_candidates(bundle).of_head(head).candidates for codec in one.codecs}
 
 
 def _workers(args: argparse.Namespace, bundle: "Bundle") -> "Workers":

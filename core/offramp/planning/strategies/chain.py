@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from offramp.plan import NO_EXIT, ExitRule
+from offramp.plan import NO_EXIT, ExitRule, Plan
 from offramp.planning.bounds import wilson_low
 from offramp.planning.candidates import Candidate
 from offramp.planning.cost import CostModel
@@ -36,7 +36,7 @@ def plain(grounds: Grounds) -> list[Candidate]:
 
 def known(grounds: Grounds, split: int, codec: str) -> Candidate | None:
     """The recorded candidate that divides there without exits, and writes it so."""
-    place = grounds.model.roads.places.get((split, NO_EXIT, codec))
+    place = grounds.model.find(Plan(split=split, codec=codec))
     return None if place is None else grounds.model.candidates[place]
 
 

@@ -96,18 +96,30 @@ def weights(captured: Captured) -> Tensor:
 
 
 CASES = [(loss, {}) for loss in LOSSES if loss != "eenets"]
-CASES += [("eenets", {"version": version, "cost_weight": 0.1}) for version in VERSIONS]
-CASES += [("eenets", {"version": "v1", "answers_first": 4, "cost_weight": 0.1}), ("distill", {"features": 0.1})]
+CASES += [("eenets", {"version": version, "cost_weight": 0.1}) for version in VERSIONS if version != "v4"]
+CASES += [("eenets", {"version": version, "answers_first": 3, "cost_weight": 0.1}) for version in ("v1", "v4")]
+CASES += [("distill", {"features": 0.1})]
 
 
 @pytest.mark.parametrize(("loss", "changed"), CASES, ids=str)
 def test_exits_learn_by_every_loss(loss: str, changed: dict[str, Any]) -> None:
-    """Whatever the mixtures v1, v3 and v4 of EENets let nobody reach, they need not teach."""
-    _, exits = together(loss, **changed)
-    accuracies = [exits.final_accuracy or 0.0, *(branch.accuracy or 0.0 for branch in exits.branches)]
-    assert max(accuracies) > (2 if changed.get("version") == "v4" else 3) * CHANCE
-    if changed.get("version") not in ("v1", "v3", "v4"):
+    """Whatever the mixtures v1 and v3 of EENets let nobody reach, they need not teach."""
+    accuracies = said_right(loss, **changed)
+    assert max(accuracies) > 3 * CHANCE
+    if changed.get("version") not in ("v1", "v3"):
         assert min(accuracies) > 1.5 * CHANCE
+
+
+def test_without_a_first_stage_v4_of_eenets_teaches_the_exit_that_seemed_best_at_first() -> None:
+    """A sample is answered at its tag alone, and the exit that was taught is where its next tag is."""
+    end, first, _ = said_right("eenets", version="v4", cost_weight=0.1)
+    assert first > 2 * CHANCE > end
+
+
+def said_right(loss: str, **changed: Any) -> list[float]:
+    """Accuracy of the end, and of each branch."""
+    _, exits = together(loss, **changed)
+    return [exits.final_accuracy or 0.0, *(branch.accuracy or 0.0 for branch in exits.branches)]
 
 
 def test_the_trunk_learns_too_and_is_whole_again_afterwards() -> None:

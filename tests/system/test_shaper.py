@@ -209,6 +209,16 @@ def test_the_steps_of_a_schedule_follow_one_another(echo: socket.socket) -> None
     assert 0.2 <= slow < 0.4
 
 
+def test_a_schedule_begins_at_the_moment_that_it_is_told(echo: socket.socket) -> None:
+    with shaped(echo, "1ms") as shaping:
+        moment = time.perf_counter() + 0.5
+        shaping.say(f"@{moment!r} 200ms:2mbit; 3mbit")
+        assert shaping.event("link")["link"] == "2000000bit"
+        assert time.perf_counter() >= moment
+        assert shaping.event("link")["link"] == "3000000bit"
+        assert time.perf_counter() >= moment + 0.2
+
+
 def test_the_end_of_a_stream_arrives_and_leaves_the_other_direction_open(server: socket.socket) -> None:
     with shaped(server, "10mbit,5ms") as shaping, shaping.connect() as client:
         client.sendall(b"question")
@@ -240,6 +250,7 @@ def test_a_server_that_is_not_there_refuses_through_the_link(server: socket.sock
 def test_a_line_that_is_no_link_changes_nothing(echo: socket.socket) -> None:
     with shaped(echo, "1ms") as shaping, shaping.connect() as connection:
         shaping.say("fast please")
+        shaping.say("@soon 1mbit")
         shaping.set("2mbit")
         assert round_trip(connection) < 1
 

@@ -54,15 +54,30 @@ def every_plan(manifest: Manifest) -> Iterator[Plan]:
                 rule = (
                     ExitRule(policy="confidence", thresholds=tuple((cut, 0.9) for cut in asked)) if asked else NO_EXIT
                 )
-                yield replace(resolve(f"split={split}", manifest), exit=rule)
+                plain = replace(resolve(f"split={split}", manifest), exit=rule)
+                yield plain
+                for spec in manifest.bottlenecks:
+                    if spec.cut == split:
+                        yield replace(plain, codec=f"{spec.name}/affine8")
+
+
+def opened(manifest: Manifest) -> set[str]:
+    """What a device opens for every plan that there is."""
+    runtime = Opened(manifest)
+    opener = RouteOpener(manifest, runtime, ManualClock())  # type: ignore[arg-type]
+    for plan in every_plan(manifest):
+        opener.open(plan)
+    return runtime.files
 
 
 def test_a_devices_part_is_enough_for_every_plan_with_its_detours(demo: Bundle) -> None:
-    runtime = Opened(demo.manifest)
-    opener = RouteOpener(demo.manifest, runtime, ManualClock())  # type: ignore[arg-type]
-    for plan in every_plan(demo.manifest):
-        opener.open(plan)
-    assert runtime.files <= device_part(demo.manifest)
+    assert opened(demo.manifest) <= device_part(demo.manifest)
+
+
+def test_it_is_enough_for_every_plan_via_a_bottleneck(detoured_bundle: Bundle) -> None:
+    files = opened(detoured_bundle.manifest)
+    assert {"graph/0-1~slim.onnx", "graph/1-2b~slim.onnx", "graph/2-4~own.onnx"} <= files
+    assert files <= device_part(detoured_bundle.manifest)
 
 
 def test_a_devices_part_holds_weights_candidates_and_samples(demo: Bundle) -> None:

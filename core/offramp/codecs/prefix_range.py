@@ -64,7 +64,7 @@ class PrefixRange(RangeCoder):
         Raises:
             PayloadError: There is none.
         """
-        return payload[: self._begun(payload)[1]]
+        return payload[: self._begun(payload[: self.max_payload])[1]]
 
     def _begun(self, payload: bytes) -> tuple[BitPacker, int]:
         """The levels that a payload begins with, and how many of its bytes say them."""

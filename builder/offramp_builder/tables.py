@@ -51,7 +51,7 @@ _PRIOR = 64.0
 
 def tabulate(
     captured: Captured, positions: Sequence[int], batches: Iterable[Tensor], ranges: Ranges, *, seed: int = 0
-) -> dict[int, CutTables]:
+) -> dict[int | str, CutTables]:
     """Tables at those `positions` whose tensors are floats with a range, over batches of raw samples."""
     rng = np.random.default_rng(seed)
     seen = {
@@ -69,7 +69,7 @@ def tabulate(
 
 def tabulate_codes(
     captured: Captured, bottlenecks: Sequence[Bottleneck], batches: Iterable[Tensor], *, seed: int = 0
-) -> dict[str, CutTables]:
+) -> dict[int | str, CutTables]:
     """Tables of codes, by name of the bottleneck, over batches of raw samples; dictionaries where a codec asks for one.
 
     All channels of a code have one range, and counts of their own: an important one is spread wider than the last.

@@ -10,7 +10,7 @@ Where the codec names a bottleneck, the last leg ends in its code, and detours b
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from offramp.exits.catalog import open_policy
 from offramp.exits.policy import ExitPolicy
 from offramp.measure.profile import headed_name, segment_name
 from offramp.plan import Plan
-from offramp.records import Feature
+from offramp.records import Feature, Revision
 from offramp.runtime.runtime import Runtime, Segment
 from offramp.units import Seconds
 from offramp_device.streams import Exits
@@ -99,6 +99,11 @@ class Route:
     def both(self) -> "tuple[Route, ...]":
         """The route itself, and that of samples which a branch is not sure of."""
         return (self,) if self.doubt is None else (self, self.doubt.route)
+
+    def revised(self, revision: Revision) -> "Route":
+        """The same, of a plan with another revision."""
+        doubt = None if self.doubt is None else self.doubt._replace(route=self.doubt.route.revised(revision))
+        return replace(self, plan=self.plan.revised(revision), doubt=doubt)
 
     @property
     def exits(self) -> Exits:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from offramp.planning.resolve import resolve
+from offramp.records import Revision
 from offramp.tape.reader import Tape
 from offramp.units import BitsPerSecond, Seconds
 from offramp_evaluation.replay import arrivals
@@ -37,6 +38,7 @@ def run_both(
     static = StaticReplay(tape, MANIFEST, BOARD, EDGE, deadline=Seconds(1.0)).run(resolved, ROWS, times, link, link)
     device = DeviceScript(name="a", rows=ROWS, arrivals=times, driver=Fixed(resolved), profile=BOARD)
     events = replay(Scenario(tape=tape, manifest=MANIFEST, devices=(device,), edge=EDGE, up=link, down=link)).results
+    assert {result.revision for result in events} == {Revision(1, 1)}
     events.sort(key=lambda result: result.index)
     said = [(result.label, result.exit, int(result.wire_bytes)) for result in events]
     return static, [result.latency for result in events], said

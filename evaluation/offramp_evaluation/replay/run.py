@@ -1,7 +1,6 @@
 """Replays a scenario sample by sample: an exact event simulation of everything but the processors' noise."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 from offramp.bundle.manifest import Manifest
@@ -148,10 +147,9 @@ class _Board:
             self._routes[plan] = self._opener.open(plan)
             self._runtime.clock = self._hub
         self._plan = plan
-        revised = plan.revised(Revision(1, len(self._done.plans) + 1))
-        self._done.plans[revised.revision] = plan
-        self._revision = revised.revision
-        return replace(self._routes[plan], plan=revised)
+        self._revision = Revision(1, len(self._done.plans) + 1)
+        self._done.plans[self._revision] = plan
+        return self._routes[plan].revised(self._revision)
 
     def _codec(self, name: str, _manifest: Manifest, split: int) -> TapeCodec:
         return TapeCodec(self._scenario.tape, self._script.profile, self._runtime, split, name)

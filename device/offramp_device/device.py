@@ -23,7 +23,7 @@ from offramp_device.admission import MAX_UNANSWERED
 from offramp_device.engine import Engine, open_engine
 from offramp_device.farewell import Farewell
 from offramp_device.pipeline import Pipeline
-from offramp_device.route import Leg
+from offramp_device.route import Leg, OpenHead, no_other_head
 from offramp_device.sources import fit_sample
 from offramp_device.steering import AUTO
 from offramp_device.uplink import LostUplink, Uplink
@@ -58,9 +58,10 @@ class Device:
         deadline: Seconds = Seconds(1.0),
         keep_logits: bool = True,
         clock: Clock | None = None,
+        head: OpenHead = no_other_head,
     ) -> None:
         self.clock = clock or SystemClock()
-        self._engine = Engine(manifest, runtime, self.clock)
+        self._engine = Engine(manifest, runtime, self.clock, head)
         self._farewell = Farewell(deadline)
         route = self._engine.opener.open(plan)
         uplink.prepare(route, PATIENCE)
@@ -143,6 +144,7 @@ class Device:
                 deadline=deadline,
                 keep_logits=keep_logits,
                 clock=clock,
+                head=engine.open_head,
             )
         except BaseException:
             uplink.close()

@@ -14,7 +14,7 @@ class Engine:
         self.manifest = manifest
         self.runtime = runtime
         self.opener = RouteOpener(manifest, runtime, clock, head=self._headed)
-        self._open_head = head
+        self.open_head = head
         self._heads: dict[str, Runtime] = {}
 
     def __enter__(self) -> "Engine":
@@ -31,7 +31,7 @@ class Engine:
     def _headed(self, head: str) -> Runtime:
         """The bundle as it runs with another head, opened when a plan first asks for it."""
         if head not in self._heads:
-            self._heads[head] = self._open_head(head)
+            self._heads[head] = self.open_head(head)
         return self._heads[head]
 
 

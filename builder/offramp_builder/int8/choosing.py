@@ -25,10 +25,10 @@ Progress = Callable[[str, int, int], None]
 Labels = Mapping[int, NDArray[np.int64]]
 """By cut of the branch or the end, [N]."""
 
-ENOUGH = 0.995
-"""Agreement at the end from which nothing more is tried."""
+ENOUGH = 0.99
+"""Agreement at the end from which nothing more is tried: what stays in float32 costs time."""
 WORTH = 0.002
-"""Agreement that an operation in float32 has to add: two samples in a thousand."""
+"""Agreement that an operation in float32 has to add: two samples in a thousand, and two in any case."""
 _BATCH = 32
 _MOST = 8
 """Operations that are tried alone, where the first and the last are not enough."""
@@ -51,7 +51,7 @@ def choose(whole: Whole, ranging: Array, judging: Array, tell: Progress = lambda
     for name in trial.suspects(kept):
         if trial.final(method, kept) >= ENOUGH:
             break
-        if trial.final(method, kept | {name}) >= trial.final(method, kept) + WORTH:
+        if trial.final(method, kept | {name}) >= trial.final(method, kept) + trial.worth:
             kept |= {name}
     float_nodes = ", ".join(sorted(kept, key=trial.names.index)) or "none"
     how = {"ranges": f"{method}, of {len(ranging):,} samples", "kept in float32": float_nodes}
@@ -81,6 +81,7 @@ class _Trial:
         self._whole = reading_pixels(whole)
         self._ranging, self._judging, self._tell = ranging, judging, tell
         self._expected = labels_of(whole, judging)
+        self.worth = max(WORTH, 2 / len(judging))
         self.names = weighted(self._whole)
         self._seen = together(self._whole, self.names, ranging)
         self._ranges = {}
@@ -116,7 +117,7 @@ class _Trial:
         own = {cut: self._own(cut) for cut in self._whole.logits if cut != self._end}
         before = self.agreement(method, ())
         after = self.agreement(method, [name for names in own.values() for name in names])
-        return [name for cut, names in own.items() if after[cut] >= before[cut] + WORTH for name in names]
+        return [name for cut, names in own.items() if after[cut] >= before[cut] + self.worth for name in names]
 
     def suspects(self, kept: Collection[str]) -> Sequence[str]:
         """The first and the last operation, which lose most as a rule; then those with the fewest weights."""

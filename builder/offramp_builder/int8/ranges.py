@@ -20,7 +20,7 @@ METHODS: Mapping[str, Callable[..., CalibraterBase]] = {
     "percentile": partial(PercentileCalibrater, num_bins=2048, percentile=99.99),
     "entropy": partial(EntropyCalibrater, num_bins=128, num_quantized_bins=128),
 }
-"""All that a value ever was; all but one ten-thousandth of it; what loses least in the sense of Kullback and Leibler."""
+"""All that a value ever was; all but a ten-thousandth of that; what loses least, as Kullback and Leibler have it."""
 _BATCH = 16
 """All values of so many samples are in memory at once: 0.5 GB for MobileNetV2 at 224 pixels."""
 

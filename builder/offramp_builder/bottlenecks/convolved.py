@@ -25,6 +25,10 @@ _INNER = 64
 """Channels of the decoder where it is small."""
 _REACH = 2.5
 """Deviations of a component that fit into a code: what lies farther out reads as its end."""
+_MOST = 2_048
+"""Values of a patch up to which it is found out what matters among them: of more, in minutes."""
+_ALL = 0.1
+"""Weight of a direction that does not matter to the answers, beside one that does so on average."""
 _LEAST = 1e-4
 """Deviation of a component that hardly moves, as a share of the largest."""
 
@@ -53,7 +57,7 @@ def convolved(place: Place) -> Design:
             f"tenth of what comes before is {place.allowed:,}; take fewer channels, a larger stride, or a later cut"
         )
     components = _components(encoder)
-    _begin(components, _patches(form, place.sample, stride))
+    _begin(components, *(_patches(form, values, stride) for values in (place.sample, place.slopes())))
     return Design(encoder=encoder, decoder=decoder(place, encoder, channels, stride), channels=channels)
 
 
@@ -111,18 +115,35 @@ def _components(encoder: nn.Module) -> nn.Module:
     return found
 
 
-def _begin(components: nn.Module, patches_MD: Tensor) -> None:
-    """Onto the directions in which patches vary most, each brought into [0, 1]."""
+def _begin(components: nn.Module, patches_MD: Tensor, slopes_MD: Tensor) -> None:
+    """Onto the directions in which patches vary most, in steps that matter to the answers, each brought into [0, 1]."""
     weight, bias = components.get_parameter("weight"), components.get_parameter("bias")
-    mean_D = patches_MD.mean(0)
-    _, deviation_C, directions_DC = torch.pca_lowrank(patches_MD, q=min(len(weight) + 8, *patches_MD.shape))
+    mean_D, weighing_DD = patches_MD.mean(0), _weighing(slopes_MD)
+    weighed_MD = (patches_MD - mean_D) @ weighing_DD
+    _, deviation_C, directions_DC = torch.pca_lowrank(weighed_MD, q=min(len(weight) + 8, *patches_MD.shape))
     deviation_C = deviation_C[: len(weight)] / max(1, len(patches_MD) - 1) ** 0.5
+    directions_DC = weighing_DD @ directions_DC
     scaled_CD = torch.zeros(len(weight), len(mean_D))  # patches may vary in fewer directions than there are channels
     scale_C = 1 / (2 * _REACH * deviation_C.clamp_min(_LEAST * float(deviation_C.max()) + 1e-12))
     scaled_CD[: len(scale_C)] = directions_DC.T[: len(scale_C)] * scale_C[:, None]
     with torch.no_grad():
         weight.copy_(scaled_CD.view_as(weight))
         bias.copy_(0.5 - scaled_CD @ mean_D)
+
+
+def _weighing(slopes_MD: Tensor) -> Tensor:
+    """[D, D] the root of their second moments, so that distances are those that the answers see; and a little of all
+    directions, since the tail will learn to see others.
+    """
+    values = slopes_MD.shape[1]
+    if values > _MOST:
+        return torch.eye(values)
+    moments_DD = slopes_MD.T.double() @ slopes_MD.double() / len(slopes_MD)
+    moments_DD = moments_DD / moments_DD.trace().clamp_min(1e-30) * values + _ALL * torch.eye(
+        values, dtype=torch.float64
+    )
+    strength_D, directions_DD = torch.linalg.eigh(moments_DD)
+    return (directions_DD * strength_D.clamp_min(0).sqrt() @ directions_DD.T).float()
 
 
 def _solve(linear: nn.Module, encoder: nn.Module, sample: Tensor, patches_MD: Tensor) -> None:

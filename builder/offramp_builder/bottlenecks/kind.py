@@ -53,6 +53,9 @@ class Place:
     channels: int | None
     stride: int | None
     """As asked for; None: as the kind thinks fit."""
+    slopes: "Callable[[], Tensor]"
+    """How steeply what the network says rises with each value of `sample`, [N, *shape]: where it is flat, values do not
+    matter."""
     rank: "Callable[[], Tensor]"
     """Learns how much each of the cut's channels matters to the answers: [C], the larger, the more."""
 

@@ -16,6 +16,9 @@ from torch import Tensor
 
 from offramp.errors import SettingsError
 
+_PARTS = 8
+"""Of a code, the fewest that are sent: less is trained for in vain where nobody wants so little."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -52,9 +55,9 @@ class Rates:
 
 
 def sizes(channels: int) -> tuple[int, ...]:
-    """Numbers of channels that are worth sending: 1, 2, 3, 4, 6, 8, 12, 16, 24, … up to all."""
-    steps = [step << power for power in range(channels.bit_length()) for step in (2, 3)]
-    return tuple(sorted({1, channels, *(step for step in steps if step < channels)}))
+    """Numbers of channels that are worth sending: 1, 2, 3, 4, 6, 8, 12, 16, 24, … from an eighth up to all."""
+    steps = [1, channels, *(step << power for power in range(channels.bit_length()) for step in (2, 3))]
+    return tuple(sorted({step for step in steps if channels <= _PARTS * step and step <= channels}))
 
 
 def chosen_sizes(channels: int, asked: Sequence[int]) -> tuple[int, ...]:

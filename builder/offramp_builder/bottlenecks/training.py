@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from offramp.bundle.tables import CutTables
 from offramp.data import DataSet, Parts
-from offramp.errors import ModelError
+from offramp.errors import InputError, ModelError
 from offramp_builder.bottlenecks.attention import Attending
 from offramp_builder.bottlenecks.bottleneck import Bottleneck
 from offramp_builder.bottlenecks.catalog import BOTTLENECK_KINDS
@@ -32,6 +32,7 @@ from offramp_builder.branches.cache import Progress
 from offramp_builder.capture import Captured
 from offramp_builder.features import features
 from offramp_builder.tables import tabulate_codes
+from offramp_builder.training.augment import allowed
 from offramp_builder.training.trainer import batches_of, train
 from offramp_builder.training.watch import Watch
 
@@ -39,8 +40,10 @@ _RANKING = 0.2
 """Share of the epochs that ranks channels, on top of a kind's steps."""
 _TABULATED = 500
 """Calibration samples that counts of levels are taken from."""
-_TRIED = 1_000
-"""Samples that ranges and ranks of channels are taken from."""
+_TRIED, _ROOM = 1_000, 1 << 28
+"""Samples whose features a bottleneck begins with, and bytes of these at most: 256 MiB."""
+_AT_ONCE = 64
+"""Samples whose gradients are kept together."""
 
 Waiting = Callable[[str], Path | None]
 """Where the checkpoint of this step lies; None: nowhere."""
@@ -80,7 +83,7 @@ def train_bottlenecks(
         ModelError: A bottleneck cannot be where it is asked for, or `settings.weights` are not its.
         InputError: As for any training.
     """
-    places = check_bottlenecks(captured, settings)
+    places, settings = check_bottlenecks(captured, settings), allowed(settings, parts.train)
     state = read_bottlenecks(settings.weights) if settings.weights else {}
     learns = settings.weights is None or settings.onward
     found = []
@@ -120,7 +123,10 @@ def check_bottlenecks(captured: Captured, settings: BottleneckSettings) -> list[
 
     Raises:
         ModelError: A cut is none that a plan may split at, or what crosses there is not one tensor of floats.
+        InputError: There is no place to save them in.
     """
+    if settings.save is not None and not settings.save.parent.is_dir():
+        raise InputError(f"there is no folder {settings.save.parent} to save bottlenecks in; make it first")
     return [_position(captured, request) for request in settings.requests]
 
 
@@ -209,8 +215,22 @@ class _School:
             sample=self.sample,
             channels=request.channels,
             stride=request.stride,
+            slopes=self._slopes,
             rank=self._rank,
         )
+
+    def _slopes(self) -> Tensor:
+        """Of the likelihood of classes drawn as the network, softened as for distillation, says: their squares are the
+        Fisher information, what distillation loses where a value is a little off.
+        """
+        tail = Tail(self.captured, self.position).eval().requires_grad_(False)
+        slopes = []
+        for some in self.sample.split(_AT_ONCE):
+            feature = some.detach().requires_grad_()
+            likely_NK = torch.softmax(tail(feature).float() / self.settings.distill_temperature, 1)
+            drawn_N1 = torch.multinomial(likely_NK.detach(), 1)
+            slopes += torch.autograd.grad(likely_NK.gather(1, drawn_N1).log().sum(), feature)
+        return torch.cat(slopes)
 
     def _rank(self) -> Tensor:
         """[C]"""
@@ -256,7 +276,8 @@ def _position(captured: Captured, request: BottleneckRequest) -> int:
 
 def _some_features(captured: Captured, position: int, parts: Parts) -> Tensor:
     """Of samples to train on."""
-    batches = _batches(parts.train, _TRIED)
+    nbytes = captured.cuts[position].nbytes
+    batches = _batches(parts.train, max(_AT_ONCE, min(_TRIED, _ROOM // nbytes)))
     return torch.cat([found[position][0] for found in features(captured, [position], batches)])
 
 

@@ -48,6 +48,7 @@ def place(form: Form, *, allowed: int = 10**9, channels: int | None = None, stri
         sample=smooth(form),
         channels=channels,
         stride=stride,
+        slopes=lambda: torch.ones_like(smooth(form)),
         rank=lambda: torch.arange(form.channels).float(),
     )
 

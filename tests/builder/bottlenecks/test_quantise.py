@@ -62,8 +62,8 @@ def test_a_rate_says_how_long_its_plain_payload_is() -> None:
 
 def test_numbers_of_channels_rise_by_a_third_or_a_half() -> None:
     assert sizes(1) == (1,)
-    assert sizes(10) == (1, 2, 3, 4, 6, 8, 10)
-    assert sizes(32) == (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+    assert sizes(10) == (2, 3, 4, 6, 8, 10)
+    assert sizes(32) == (4, 6, 8, 12, 16, 24, 32)
 
 
 def test_no_more_channels_are_sent_than_there_are() -> None:

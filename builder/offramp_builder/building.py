@@ -18,6 +18,7 @@ from torch import Tensor
 
 from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import file_entry, open_bundle
+from offramp.bundle.tables import CutTables
 from offramp.data import DataSet, Parts
 from offramp.data.held_out import to_fit
 from offramp.errors import ModelError
@@ -25,6 +26,7 @@ from offramp.exits.certificate import Certificate
 from offramp.measure.calibration import FITTED, LIMIT
 from offramp.planning.attach import attach_candidates
 from offramp.runtime.onnx_backend import OnnxRuntime
+from offramp_builder.bottlenecks.training import TrainedBottleneck, check_bottlenecks, told, train_bottlenecks
 from offramp_builder.branches.placing import place_branches
 from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.branches.training import TrainedExits, calibrated, train_branches
@@ -34,7 +36,15 @@ from offramp_builder.capture import Captured, random_samples
 from offramp_builder.certifying import attach_certificate, order_of
 from offramp_builder.choose import choose_cuts
 from offramp_builder.int8.head import attach_int8
-from offramp_builder.learning import Learned, capture_road, checkpoints_of, examples_of, learn
+from offramp_builder.learning import (
+    Learned,
+    capture_road,
+    checkpoint_of_bottleneck,
+    checkpoints_of,
+    examples_of,
+    interrupted_bottlenecks,
+    learn,
+)
 from offramp_builder.models import open_model
 from offramp_builder.placement.own import KIND as OWN
 from offramp_builder.placement.search import Searched, attach_exits, search
@@ -94,7 +104,8 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
     labels = _labels(captured, sources)
     request = branch_request(captured, recipe)
     positions = place_branches(captured, request)
-    kept = choose_cuts(captured, recipe.cuts, positions)
+    narrowed = check_bottlenecks(captured, recipe.bottleneck) if recipe.bottleneck else []
+    kept = choose_cuts(captured, recipe.cuts, [*positions, *narrowed])
     hanging = ", ".join(captured.cuts[position].name for position in positions) or "none"
     screen.say(
         f"{recipe.model}: {captured.macs / 1e6:.1f} M multiply-accumulates, {len(captured.cuts)} cuts found, "
@@ -105,7 +116,8 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
     searched = _search(learned, recipe, sources.parts, screen) if request == SEARCH else None
     exits = searched.exits if searched else _exits(learned, positions, recipe, sources.parts, screen)
     if searched:
-        kept = choose_cuts(captured, recipe.cuts, [branch.position for branch in exits.branches])
+        kept = choose_cuts(captured, recipe.cuts, [*(branch.position for branch in exits.branches), *narrowed])
+    bottlenecks = _bottlenecks(captured, recipe, sources.parts, out, screen)
     test_accuracy = None
     if sources.parts and not recipe.untrained:
         screen.progress("testing", 0, 1)
@@ -113,7 +125,10 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
     screen.progress("writing segments", 0, 1)
     ranging = _ranging(recipe, sources)
     ranges = calibrate(captured, kept, ranging) if ranging else None
-    tabulated = tabulate(captured, kept, _thinned(_TABULATED_BY, ranging), ranges) if sources.parts and ranges else None
+    tabulated: dict[int | str, CutTables] = {}
+    if sources.parts and ranges:
+        tabulated |= tabulate(captured, kept, _thinned(_TABULATED_BY, ranging), ranges)
+    tabulated |= {one.bottleneck.name: one.tables for one in bottlenecks}
     manifest = write_bundle(
         out,
         captured,
@@ -121,11 +136,12 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
         name=recipe.name or recipe.model.rpartition(":")[2],
         labels=labels,
         branches=exits.branches,
+        bottlenecks=[one.bottleneck for one in bottlenecks],
         ranges=ranges,
-        tables=tabulated,
+        tables=tabulated or None,
         final_temperature=exits.final_temperature,
         final_accuracy=exits.final_accuracy,
-        provenance=_provenance(recipe, sources, data, test_accuracy),
+        provenance=_provenance(recipe, sources, data, test_accuracy) | told(bottlenecks),
         reference=examples_of(sources.parts),
     )
     if searched:
@@ -135,7 +151,7 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
     calibration = sources.parts.calibration if sources.parts and not recipe.untrained else None
     judged = attach_plans(out, calibration, screen.progress) if calibration else 0
     certificate = attach_certificate(out, sources.parts, order, screen) if sources.parts and order else None
-    for checkpoint in checkpoints_of(out):
+    for checkpoint in (*checkpoints_of(out), *interrupted_bottlenecks(out)):
         checkpoint.unlink(missing_ok=True)
     return Built(
         manifest=open_bundle(out).manifest if judged else manifest,
@@ -196,6 +212,26 @@ def _exits(
         seed=recipe.seed_of_branches,
         progress=screen.progress,
     )
+
+
+def _bottlenecks(
+    captured: Captured, recipe: Recipe, parts: Parts | None, out: Path, screen: Screen
+) -> list[TrainedBottleneck]:
+    if recipe.bottleneck is None or parts is None:
+        return []
+    settings = recipe.bottleneck
+    screen.say(f"bottlenecks at {settings.at}: training on {len(parts.train):,} samples for {settings.epochs} epoch(s)")
+    trained = train_bottlenecks(
+        captured,
+        settings,
+        parts,
+        waiting=lambda step: checkpoint_of_bottleneck(out, step),
+        watch=screen,
+        progress=screen.progress,
+    )
+    for one in trained:
+        screen.say(f"{one.bottleneck.name}: {one.summary}")
+    return trained
 
 
 def branch_request(captured: Captured, recipe: Recipe) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from offramp.cli import DONE, INTERRUPTED
 from offramp.errors import MissingExtraError
+from offramp_builder.bottlenecks.settings import EPOCHS as BOTTLENECK_EPOCHS
 from offramp_builder.joint.settings import LOSSES
 from offramp_builder.recipe_file import shipped_recipes
 from offramp_builder.recipe_flags import JOINT_EPOCHS, recipe_from
@@ -18,6 +19,7 @@ examples:
   offramp build --model zoo:resnet20 --data cifar10:PATH --train 30 --out bundles/resnet20
   offramp build --model mynet:make --weights mynet.pt --data folder:pictures --input-size 224x224x3 --out bundles/mine
   offramp build --model mynet:make --weights mynet.pt --data folder:pictures --joint branchynet --out bundles/together
+  offramp build --model mynet:make --weights mynet.pt --data folder:pictures --bottleneck layer2 --out bundles/narrow
   offramp build --model mynet:make --weights mynet.pt --data folder:pictures --int8 --out bundles/faster
   offramp build --model zoo:mobilenet_v2 --untrained --cuts 4 --out bundles/speed
   offramp build --recipe cifar10-resnet20 --data cifar10:PATH --out bundles/cifar10
@@ -146,6 +148,21 @@ class BuildCommand:
             metavar="W",
             help="train early features for the branches, with this weight (default: 0)",
         )
+        narrow = parser.add_argument_group("learned bottlenecks")
+        narrow.add_argument(
+            "--bottleneck",
+            action="append",
+            metavar="CUT[:KIND[:CHANNELS[xSTRIDE]]]",
+            help="train one around this cut; may be given several times. KIND: nested (default), attention, entropic "
+            "(docs/bottlenecks.md)",
+        )
+        narrow.add_argument("--bottleneck-epochs", type=int, metavar="N", help=f"(default: {BOTTLENECK_EPOCHS})")
+        narrow.add_argument(
+            "--save-bottlenecks", type=Path, metavar="FILE", help="leave their weights there, for --bottleneck-weights"
+        )
+        narrow.add_argument(
+            "--bottleneck-weights", type=Path, metavar="FILE", help="of bottlenecks trained before: none is trained"
+        )
         parser.add_argument(
             "--int8",
             action="store_true",
@@ -170,7 +187,7 @@ class BuildCommand:
             if importlib.util.find_spec(module) is None:
                 raise MissingExtraError(package, "builder", "offramp build")
         from offramp_builder.building import build
-        from offramp_builder.learning import checkpoints_of
+        from offramp_builder.learning import checkpoints_of, interrupted_bottlenecks
         from offramp_builder.progress import Screen
         from offramp_builder.summary import as_json, print_summary
 
@@ -180,7 +197,9 @@ class BuildCommand:
                     screen.warn("the network is untrained: the bundle measures speed, its answers mean nothing")
                 built = build(recipe, args.out, screen)
         except KeyboardInterrupt:
-            goes_on = any(checkpoint.is_file() for checkpoint in checkpoints_of(args.out))
+            goes_on = any(checkpoint.is_file() for checkpoint in checkpoints_of(args.out)) or bool(
+                interrupted_bottlenecks(args.out)
+            )
             way_on = "; the same command goes on from the last whole epoch of training" if goes_on else ""
             print(f"offramp: stopped{way_on}", file=sys.stderr)
             return INTERRUPTED

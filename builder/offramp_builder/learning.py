@@ -5,6 +5,7 @@
 Whatever was interrupted goes on when the same recipe is followed again.
 """
 
+import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,16 @@ def examples_of(parts: Parts | None) -> Tensor | None:
 def checkpoints_of(out: Path) -> tuple[Path, Path]:
     """Where interrupted trainings for this bundle wait: of the network alone, and together with its branches."""
     return out.with_name(f".{out.name}.training.pt"), out.with_name(f".{out.name}.joint.pt")
+
+
+def checkpoint_of_bottleneck(out: Path, step: str) -> Path:
+    """Where an interrupted training of a bottleneck waits."""
+    return out.with_name(f".{out.name}.bottleneck-{step}.pt")
+
+
+def interrupted_bottlenecks(out: Path) -> list[Path]:
+    """Where some do."""
+    return sorted(out.parent.glob(f".{glob.escape(out.name)}.bottleneck-*.pt"))
 
 
 def _announce(what: str, checkpoint: Path, screen: Screen) -> None:

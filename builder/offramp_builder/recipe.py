@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from offramp.errors import SettingsError
+from offramp_builder.bottlenecks.settings import BottleneckSettings
 from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.joint.settings import JointSettings
 from offramp_builder.placement.settings import SearchSettings
@@ -28,6 +29,8 @@ class Recipe:
     """The network alone."""
     joint: JointSettings | None = None
     """The network and its branches together, after that."""
+    bottleneck: BottleneckSettings | None = None
+    """Learned bottlenecks, on the network as it is after that; they need not be branches' neighbours."""
     untrained: bool = False
     """Accept a network that nobody trained: for measuring speed, never for answers."""
     shape: tuple[int, ...] | None = None
@@ -78,6 +81,11 @@ class Recipe:
             raise SettingsError(
                 "the network has random weights; give --weights FILE, --train EPOCHS or --joint LOSS, "
                 "or --untrained for a bundle that only measures speed"
+            )
+        if self.bottleneck is not None and (self.untrained or not self.data):
+            raise SettingsError(
+                f"a bottleneck at {self.bottleneck.at} is taught by a trained network, on samples; give --data and "
+                f"--weights or --train, or leave the bottleneck out"
             )
         if self.int8 and (self.untrained or not self.data):
             raise SettingsError(

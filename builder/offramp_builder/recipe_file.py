@@ -56,7 +56,7 @@ def read_recipe(name: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{place} is not TOML: {error}") from error
     given = _fields(Recipe, document, place)
-    for table in ("train", "joint"):
+    for table in ("train", "joint", "bottleneck"):
         if "seed" in given and table in given and "seed" not in document[table]:
             given[table] = dataclasses.replace(given[table], seed=given["seed"])
     return given

@@ -8,6 +8,7 @@ from typing import Any
 
 from offramp.errors import InputError, SettingsError
 from offramp.units import parse_share
+from offramp_builder.bottlenecks.settings import BottleneckSettings
 from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.joint.settings import JointSettings
 from offramp_builder.placement.settings import SearchSettings
@@ -27,7 +28,7 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
         SettingsError: A flag or a key of the recipe has no valid meaning, or flags contradict each other.
     """
     base = read_recipe(args.recipe) if args.recipe is not None else {}
-    train, joint = base.pop("train", None), base.pop("joint", None)
+    train, joint, bottleneck = (base.pop(table, None) for table in ("train", "joint", "bottleneck"))
     if args.model is None and "model" not in base:
         raise SettingsError("nothing to build; give --model zoo:NAME, --model package.module:factory, or --recipe demo")
     given: dict[str, Any] = {
@@ -54,6 +55,7 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
         "int8": args.int8,
         "train": _training(args, train),
         "joint": _together(args, joint, train),
+        "bottleneck": _bottleneck(args, bottleneck),
     }
     if args.untrained and (args.weights or args.train or args.joint):
         raise SettingsError("--untrained contradicts --weights, --train and --joint; leave it out")
@@ -100,6 +102,30 @@ def _together(
         return JointSettings(**({"epochs": JOINT_EPOCHS} | shared | _given(_of_any_training(args)) | given))
     if args.joint_epochs is not None or args.joint_rate is not None:
         raise SettingsError("--joint-epochs and --joint-rate belong to joint training; give --joint LOSS")
+    return None
+
+
+def _bottleneck(args: argparse.Namespace, base: BottleneckSettings | None) -> BottleneckSettings | None:
+    given = _given(
+        {
+            "at": ",".join(args.bottleneck) if args.bottleneck else None,
+            "epochs": args.bottleneck_epochs,
+            "weights": args.bottleneck_weights,
+            "save": args.save_bottlenecks,
+            "seed": args.seed,
+        }
+    )
+    if args.untrained:
+        return None
+    if base is not None:
+        return replace(base, **given)
+    if args.bottleneck:
+        return BottleneckSettings(**given)
+    if set(given) - {"seed"}:
+        raise SettingsError(
+            "--bottleneck-epochs, --bottleneck-weights and --save-bottlenecks belong to bottlenecks; give "
+            "--bottleneck CUT"
+        )
     return None
 
 

@@ -28,6 +28,12 @@ def print_summary(built: Built, out: Path) -> None:
         test = f", {_share(built.test_accuracy)} on the test split" if built.test_accuracy is not None else ""
         console.print(f"whole network: {_share(manifest.final_accuracy)} on the calibration split{test}", markup=False)
         console.print(f"samples: {built.sizes}; {built.candidates} plans judged", markup=False)
+    for spec in manifest.bottlenecks:
+        told = manifest.provenance.get(f"bottleneck_{spec.name}", ", ".join(spec.codecs))
+        place = manifest.cuts[spec.cut].name
+        console.print(
+            f"bottleneck {spec.name} at {place}, code {_shape(spec.tensor)}; {told}", markup=False, soft_wrap=True
+        )
     if built.certificate is not None:
         console.print(f"certified: {built.certificate.promise}", markup=False, soft_wrap=True)
         console.print(
@@ -57,6 +63,10 @@ def as_json(built: Built, out: Path) -> dict[str, Any]:
                 "branch_accuracy": branch.accuracy if (branch := manifest.branch_at(cut)) else None,
             }
             for cut, spec in enumerate(manifest.cuts)
+        ],
+        "bottlenecks": [
+            {"name": spec.name, "cut": spec.cut, "code": list(spec.tensor.shape), "codecs": list(spec.codecs)}
+            for spec in manifest.bottlenecks
         ],
         "final_accuracy": manifest.final_accuracy,
         "test_accuracy": built.test_accuracy,

@@ -1,0 +1,143 @@
+"""From flags and recipes to a bundle with bottlenecks in it.
+
+# N samples, K classes
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offramp.bundle.store import open_bundle
+from offramp.codecs.catalog import open_codec
+from offramp.errors import SettingsError
+from offramp.planning.candidates import read_candidates
+from offramp.runtime.onnx_backend import OnnxRuntime
+from offramp_builder.bottlenecks.choosing import answers, codes
+from offramp_builder.bottlenecks.quantise import Rate, at_rate
+from offramp_builder.bottlenecks.settings import BottleneckSettings
+from offramp_builder.bottlenecks.training import read_bottlenecks, train_bottlenecks
+from offramp_builder.building import build
+from offramp_builder.bundle import write_bundle
+from offramp_builder.command import BUILD
+from offramp_builder.pretrained import save_weights
+from offramp_builder.progress import Screen
+from offramp_builder.recipe import Recipe
+from offramp_builder.recipe_file import load_recipe
+from offramp_builder.recipe_flags import recipe_from
+from tests.builder.trunks import squares_parts, squares_trunk
+
+
+def test_a_bundle_answers_as_its_bottleneck_does_in_torch(tmp_path: Path) -> None:
+    """Head, codec and tail as deployed, against encoder, quantiser, decoder and tail as trained."""
+    captured, parts = squares_trunk(), squares_parts()
+    wanted = BottleneckSettings(at="layer2:nested:8", epochs=1, batch=20, shift=0.0, flip=False)
+    (one,) = train_bottlenecks(captured, wanted, parts)
+    kept = (0, one.bottleneck.position, captured.end)
+    write_bundle(
+        tmp_path / "narrow",
+        captured,
+        kept,
+        name="narrow",
+        labels=parts.train.labels,
+        bottlenecks=[one.bottleneck],
+        tables={"nested": one.tables},
+    )
+    bundle = open_bundle(tmp_path / "narrow")
+    runtime, some = OnnxRuntime(bundle), parts.test.take(np.arange(20))
+    head, tail = (runtime.open(*ends, branch=False, via="nested") for ends in ((0, 1), (1, 2)))
+    code = codes(captured, one.bottleneck, some)
+    for codec, rate in (("affine4:3+range", Rate(3, 4)), ("affine2", Rate(8, 2))):
+        wire = open_codec(f"nested/{codec}", bundle.manifest, 1)
+        said = [tail.run(wire.decode(wire.encode(head.run((sample[None],)).feature))) for sample in some.samples]
+        expected_NK = answers(captured, one.bottleneck, at_rate(code, rate)).numpy()
+        found_NK = np.concatenate([answer.logits_NK for answer in said])
+        # A value on the border between two levels may fall to either side.
+        alike_N = np.abs(found_NK - expected_NK).max(1) <= 1e-4 * np.abs(expected_NK).max()
+        assert alike_N.mean() >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"at": ""}, "'' asks for no bottleneck; write CUT"),
+        ({"at": "layer2:nested:8x"}, "asks for no bottleneck"),
+        ({"at": "layer2:nestd"}, "there is no kind of bottleneck 'nestd'; did you mean 'nested'"),
+        ({"at": "layer2:nested:0"}, "0 channels sends nothing"),
+        ({"at": "layer2:nested:8x3"}, "stride of 3 cannot be had; give a power of two"),
+        ({"at": "layer2,layer2"}, "one kind of bottleneck twice at one cut"),
+        ({"bits": (5,)}, "no codec writes levels of 5 bits"),
+        ({"sent": (0,)}, "number of channels below 1"),
+        ({"optimizer": "muon"}, "muon cannot train a bottleneck.*take adamw or sgd"),
+        ({"small_first": ((1, 16),)}, "leave them out"),
+        ({"distill": 2.0}, "is a share of the loss"),
+        ({"distill_temperature": 0.0}, "must be a positive number"),
+        ({"byte_weight": -1.0}, "must be 0 or more"),
+        ({"views": 0}, "give at least 1"),
+        ({"onward": True}, "give weights too"),
+    ],
+)
+def test_settings_without_meaning_are_refused(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        replace(BottleneckSettings(at="layer2"), **changed)  # type: ignore[arg-type]
+
+
+def test_a_request_says_what_it_leaves_open() -> None:
+    whole, bare = BottleneckSettings(at="layer2.0:attention:16x2, layer3").requests
+    assert (whole.cut, whole.kind, whole.channels, whole.stride) == ("layer2.0", "attention", 16, 2)
+    assert (bare.cut, bare.kind, bare.channels, bare.stride) == ("layer3", "nested", None, None)
+
+
+def asked(*flags: str) -> Recipe:
+    parser = argparse.ArgumentParser()
+    BUILD.configure(parser)
+    return recipe_from(parser.parse_args(["--out", "here", "--recipe", "demo", *flags]))
+
+
+def test_flags_ask_for_bottlenecks() -> None:
+    flags = ["--bottleneck", "wide", "--bottleneck", "middle:entropic:16", "--bottleneck-epochs", "2", "--seed", "3"]
+    assert asked(*flags).bottleneck == BottleneckSettings(at="wide,middle:entropic:16", epochs=2, seed=3)
+    assert asked().bottleneck is None
+
+
+def test_recipes_ask_for_bottlenecks(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'model = "m:f"\ndata = "npz:x"\nweights = "w.pt"\nseed = 7\n[bottleneck]\nat = "mid"\nbits = [4, 2]'
+    )
+    assert load_recipe(str(file)).bottleneck == BottleneckSettings(at="mid", bits=(4, 2), seed=7)
+
+
+def test_flags_of_a_bottleneck_that_nobody_asks_for_are_refused() -> None:
+    with pytest.raises(SettingsError, match="belong to bottlenecks; give --bottleneck CUT"):
+        asked("--bottleneck-epochs", "2")
+
+
+def test_nobody_teaches_a_bottleneck_without_samples() -> None:
+    with pytest.raises(SettingsError, match="a bottleneck at wide is taught by a trained network, on samples"):
+        Recipe(model="m:f", weights=Path("w.pt"), bottleneck=BottleneckSettings(at="wide"))
+
+
+def test_a_build_ships_bottlenecks_and_weighs_them_with_all_other_codecs(tmp_path: Path) -> None:
+    parts, weights, data = squares_parts(), tmp_path / "w.pt", tmp_path / "squares.npz"
+    save_weights(squares_trunk().road.model, weights, mean=(), std=())
+    samples = np.concatenate([parts.train.samples, parts.test.samples])
+    truth_N = np.concatenate([parts.train.truth_N, parts.test.truth_N])
+    np.savez(data, x=samples, y=truth_N, labels=np.array(parts.train.labels))
+    recipe = Recipe(
+        model="zoo:resnet8",
+        data=f"npz:{data}",
+        weights=weights,
+        cuts="layer2,",
+        branches="none",
+        bottleneck=BottleneckSettings(at="layer2:nested:8", epochs=2, batch=20, save=tmp_path / "narrow.pt"),
+    )
+    with Screen(quiet=True) as screen:
+        built = build(recipe, tmp_path / "narrow", screen)
+    (spec,) = built.manifest.bottlenecks
+    assert built.manifest.provenance["bottleneck_nested"].startswith(f"nested: {spec.codecs[0]} ")
+    assert any(one.codec.startswith("nested/") for one in read_candidates(open_bundle(tmp_path / "narrow")).candidates)
+    assert read_bottlenecks(tmp_path / "narrow.pt").keys() == {"nested"}
+    assert not list(tmp_path.glob(".narrow*"))

@@ -24,7 +24,7 @@ def bundles_of(task: Task, data: str, seeds: int, out: Path) -> list[Path]:
         place, trunk = out / f"{task.name}-{seed}", out / f"{task.name}-{TRUNK}"
         if not _is_bundle(place):
             weights = ["--weights", trunk] if trunk.is_file() else ["--save-weights", trunk]
-            _offramp(
+            run_offramp(
                 ["build", "--recipe", task.recipe, "--data", data, "--branch-seed", seed, "--out", place, *weights]
             )
         built.append(place)
@@ -45,7 +45,7 @@ def subject_of(bundle: Path, data: str, out: Path, *, limit: int | None = None) 
     if not tape.is_file():
         some = ["--limit", limit] if limit else []
         flags = ["--subset", "calibration,test", "--codecs", "", "--no-screen"]
-        _offramp(["evaluate", "record", "--bundle", bundle, "--data", data, "--out", tape, *flags, *some])
+        run_offramp(["evaluate", "record", "--bundle", bundle, "--data", data, "--out", tape, *flags, *some])
     said = open_tape(tape)
     return Subject(
         name=manifest.name,
@@ -65,7 +65,7 @@ def _is_bundle(place: Path) -> bool:
     return True
 
 
-def _offramp(flags: Sequence[object]) -> None:
+def run_offramp(flags: Sequence[object]) -> None:
     """In a process of its own: it brings torch, or many processes."""
     command = [sys.executable, "-m", "offramp.cli", *map(str, flags)]
     print(f"$ offramp {' '.join(command[3:])}", file=sys.stderr, flush=True)

@@ -1,0 +1,215 @@
+"""Every codec at every split, and what is said of it in docs/RESULTS.md.
+
+python -m benchmarks.codecs                                                    the demo's data, built here: an hour
+python -m benchmarks.codecs --task cifar10 --data cifar10:PATH --keep          builds a bundle, then all of it
+python -m benchmarks.codecs --task cifar10 --data cifar10:PATH --bundle DIR    of a bundle with bottlenecks
+python -m benchmarks.codecs --write                                            the chapter anew, from kept records
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.codecs.chapter import JPEG, RECORDS, spots_in, write_chapter
+from benchmarks.codecs.clock import clock
+from benchmarks.codecs.singles import read_singles, singles
+from benchmarks.codecs.spots import Choice, cheapest, choose_for_each, duels, front, spots_of
+from benchmarks.codecs.tasks import INPUTS, PLAIN, TASKS, Task
+from benchmarks.exits.subjects import run_offramp
+from benchmarks.harness import Claim, a_parser, machine, report
+from offramp import __version__
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.store import open_bundle
+from offramp.codecs.usual import candidate_codecs
+from offramp.data import Request, load, split
+from offramp.errors import SettingsError
+from offramp.tape.reader import Tape, open_tape
+from offramp.wire.framing import REQUEST_FIELDS
+
+KEPT = Path(tempfile.gettempdir()) / f"offramp-benchmarks-{__version__}" / "codecs"
+QUICK_SAMPLES = 500
+CLOCKED = 300
+FRAMING, POINTS, APART, SAVED, RATIO = 20, 4, 0.5, 0.25, 256
+"""Bytes of a request's fields, operating points, points of accuracy, share of bytes, times: what was promised."""
+
+
+def main() -> int:
+    arguments = _parse()
+    if arguments.write:
+        return write_chapter()
+    task = TASKS[arguments.task]
+    data = arguments.data or task.data
+    if task.name == "cifar10" and not arguments.data:
+        raise SettingsError("--task cifar10 needs its data: --data cifar10:FOLDER")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    record = study(task, data, arguments)
+    place = RECORDS / f"codecs-{task.name}.json" if arguments.keep else arguments.out / f"{task.name}.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    _say(f"the record is {place}")
+    if arguments.keep:
+        write_chapter()
+    return report("codecs", claims_of(task, record), record, arguments)
+
+
+def study(task: Task, data: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Everything that is measured of one task."""
+    weights, narrow = arguments.out / f"{task.name}-trunk.pt", arguments.out / f"{task.name}-bottlenecks.pt"
+    bundle = open_bundle(arguments.bundle or _built(task, data, arguments.out / task.name, weights, narrow))
+    manifest = bundle.manifest
+    limit = QUICK_SAMPLES if arguments.quick else arguments.limit
+    tape = _tape(bundle.root, manifest, data, arguments.out, limit)
+    spots = spots_of(tape, manifest)
+    test = split(load(data, Request(limit=limit)), seed=int(manifest.provenance.get("seed", "0"))).test
+    record: dict[str, Any] = {
+        "task": task.name,
+        "data": {
+            "spec": data.partition(":")[0] + (":DIR" if ":" in data else ""),
+            "test": int(tape.truth_N[tape.rows("test")].size),
+        },
+        "macs": manifest.macs_between(0, manifest.end),
+        "whole": float((tape.final().label_N == tape.truth_N)[tape.rows("test")].mean()),
+        "cuts": [cut.name for cut in manifest.cuts],
+        "features": [cut.nbytes for cut in manifest.cuts],
+        "jpeg": next(spot.payload for spot in spots if spot.codec == JPEG),
+        "spots": [asdict(spot) for spot in spots],
+        "choice": _choice(tape, manifest, task),
+        "times": [],
+        "machine": machine(),
+    }
+    if arguments.clock:
+        inside = [spot for spot in spots if spot.operations <= task.half]
+        wanted = [(spot.split, spot.codec) for spot in front(one for one in inside if one.learned)]
+        wanted += [(0, name) for name in ("jpeg:90", "webp:75", "png")]
+        splits = sorted({spot.split for spot in inside if spot.learned})
+        wanted += [(at, name) for at in splits for name in ("affine8+zstd", "affine4c+range")]
+        rows = np.linspace(0, len(test) - 1, 20).astype(np.int64)
+        record["times"] = clock(bundle, wanted, np.asarray(test.samples[rows]), arguments.clock)
+    kept = arguments.singles
+    if arguments.alone:
+        kept = arguments.out / f"{task.name}-singles.json"
+        found = singles(task, data, weights, narrow, epochs=1, size=arguments.alone_size)
+        kept.write_text(json.dumps(found), encoding="utf-8")
+    if kept:
+        record["singles"] = [one | {"nbytes": _plain_bytes(manifest, one)} for one in read_singles(kept)]
+        record["singles_taught"] = "a pass over " + (
+            f"{arguments.alone_size:,} samples" if arguments.alone_size else "all samples"
+        )
+    return record
+
+
+def claims_of(task: Task, record: dict[str, Any]) -> list[Claim]:
+    """What issue and documentation promise, as found in the record."""
+    spots = spots_in(record)
+    found = duels(spots, half=task.half)
+    within = cheapest([duel.spot for duel in found], record["whole"] - task.drop)
+    ratio = record["features"][within.split] / within.payload if within else 0.0
+    claims = [
+        Claim(
+            name=f"{task.name}: points where nothing else is as good",
+            found=float(sum(duel.ratio > 1 for duel in found)),
+            limit=POINTS,
+            at_most=False,
+            unit="",
+        ),
+        Claim(
+            name=f"{task.name}: over the float32 feature",
+            found=ratio,
+            limit=RATIO,
+            at_most=False,
+            detail=within.codec if within else f"none is within {100 * task.drop:g} point",
+        ),
+        Claim(name=f"{task.name}: fields of a request", found=float(REQUEST_FIELDS), limit=FRAMING, unit="B"),
+    ]
+    if task.payload is not None:
+        near = cheapest([duel.spot for duel in found], record["whole"] - task.drop)
+        size = near.payload if near else float("inf")
+        claims.append(
+            Claim(
+                name=f"{task.name}: payload within {100 * task.drop:g} point", found=size, limit=task.payload, unit="B"
+            )
+        )
+    if record.get("singles"):
+        gap = max(100 * (one["alone"] - one["shared"]) for one in record["singles"])
+        claims.append(Claim(name=f"{task.name}: behind one for the rate alone", found=gap, limit=APART, unit="pt"))
+    if record.get("choice"):
+        saved = Choice(**record["choice"]).saved
+        claims.append(Claim(name=f"{task.name}: saved by choosing", found=saved, limit=SAVED, at_most=False, unit=""))
+    return claims
+
+
+def _choice(tape: Tape, manifest: Manifest, task: Task) -> dict[str, Any] | None:
+    """At the split of the first bottleneck, by the last branch up to it."""
+    spec = next(iter(manifest.bottlenecks), None)
+    asked = [branch.cut for branch in manifest.branches if spec is not None and branch.cut <= spec.cut]
+    if spec is None or not asked:
+        return None
+    rows = tape.rows("calibration")
+    whole = float((tape.final().label_N == tape.truth_N)[rows].mean())
+    codecs = [
+        entry.codec
+        for entry in tape.header.codecs
+        if entry.split == spec.cut and entry.codec.startswith(f"{spec.name}/")
+    ]
+    found = choose_for_each(tape, spec.cut, codecs, max(asked), least=whole - task.drop)
+    return asdict(found) if found else None
+
+
+def _built(task: Task, data: str, place: Path, weights: Path, narrow: Path) -> Path:
+    """A bundle with bottlenecks, built where it is not there yet."""
+    if not (place / "manifest.json").is_file():
+        trunk = ["--weights", weights] if weights.is_file() else ["--save-weights", weights]
+        asked = [flag for one in task.bottlenecks for flag in ("--bottleneck", one)]
+        some = ["--bottleneck-epochs", task.epochs, "--save-bottlenecks", narrow]
+        run_offramp(["build", "--recipe", task.recipe, "--data", data, "--out", place, *trunk, *asked, *some])
+    return place
+
+
+def _tape(bundle: Path, manifest: Manifest, data: str, out: Path, limit: int | None) -> Tape:
+    """What the bundle says with every codec, recorded where it is not yet."""
+    tape = out / f"{manifest.name}-{manifest.model_digest[:12]}-{limit or 'all'}.tape"
+    if not tape.is_file():
+        learned = [name for names in candidate_codecs(manifest).values() for name in names if "/" in name]
+        codecs = ",".join(dict.fromkeys([*INPUTS, *PLAIN, *learned]))
+        some = ["--limit", limit] if limit else []
+        flags = ["--subset", "calibration,test", "--codecs", codecs, "--no-screen"]
+        run_offramp(["evaluate", "record", "--bundle", bundle, "--data", data, "--out", tape, *flags, *some])
+    return open_tape(tape)
+
+
+def _plain_bytes(manifest: Manifest, one: dict[str, Any]) -> int:
+    """Of a payload at this rate, without an entropy stage."""
+    (spec, *_) = manifest.bottlenecks
+    places = int(np.prod(spec.tensor.shape[1:]))
+    return -(-int(one["sent"]) * places * int(one["bits"]) // 8)
+
+
+def _parse(flags: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = a_parser((__doc__ or "").partition("\n")[0])
+    parser.add_argument("--task", choices=list(TASKS), default="camera-digits", help="default: camera-digits")
+    parser.add_argument("--data", metavar="KIND:PATH", help="the task's, such as cifar10:FOLDER")
+    parser.add_argument("--bundle", type=Path, metavar="DIR", help="with bottlenecks; built where none is given")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most so many samples of each part")
+    parser.add_argument("--clock", type=int, default=CLOCKED, metavar="N", help=f"rounds timed (default: {CLOCKED})")
+    parser.add_argument("--alone", action="store_true", help="train one bottleneck for each rate alone, too: hours")
+    parser.add_argument("--alone-size", type=int, metavar="N", help="samples that each of these learns on from")
+    parser.add_argument("--singles", type=Path, metavar="FILE", help="what --alone found before")
+    parser.add_argument("--out", type=Path, default=KEPT, metavar="DIR", help="bundles, tapes and the record")
+    parser.add_argument("--keep", action="store_true", help="the record into docs/records, and the chapter anew")
+    parser.add_argument("--write", action="store_true", help="only the chapter, from the records in docs/records")
+    return parser.parse_args(flags)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

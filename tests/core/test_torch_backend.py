@@ -39,7 +39,7 @@ from tests.edge_server.edge import SERVICE, DeviceSide, Road, logits_of
 from tests.support.shells import run_python
 from tests.support.tiny_bundle import some_images
 
-NETWORKS = ["tiny", "demo", "zoo:resnet8", "zoo:ecg_cnn", "zoo:vit_small"]
+NETWORKS = ["tiny", "detoured", "demo", "zoo:resnet8", "zoo:ecg_cnn", "zoo:vit_small"]
 
 
 OUT = "feature_0_out"
@@ -48,13 +48,17 @@ Bundles = Callable[[str], Bundle]
 
 
 @pytest.fixture(scope="module")
-def bundles(tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundles:
-    """`bundles(name)`: the tiny bundle, the demo's, or one with an inner cut of a network that tests/builder builds."""
+def bundles(tiny_bundle: Bundle, detoured_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundles:
+    """`bundles(name)`: the tiny bundle, the same with bottlenecks, the demo's, or one with an inner cut of a network of
+    tests/builder.
+    """
 
     @cache
     def once(name: str) -> Bundle:
         if name == "demo":
             return open_bundle(DEMO_BUNDLE)
+        if name == "detoured":
+            return detoured_bundle
         return tiny_bundle if name == "tiny" else build(tmp_path_factory.mktemp("bundles") / "b", name, "1").bundle
 
     return once
@@ -110,9 +114,9 @@ def test_every_segment_computes_what_onnx_runtime_computes(bundles: Bundles, nam
     manifest = bundle.manifest
     with TorchRuntime(bundle) as ours, OnnxRuntime(bundle) as theirs:
         for spec in manifest.segments:
-            feature = some_feature(manifest.cuts[spec.start].tensors, batch)
+            feature = some_feature(manifest.given_to(spec), batch)
             found, expected = (
-                list(arrays(runtime.open(spec.start, spec.stop, branch=spec.branch).run(feature)))
+                list(arrays(runtime.open(spec.start, spec.stop, branch=spec.branch, via=spec.via).run(feature)))
                 for runtime in (ours, theirs)
             )
             assert len(found) == len(expected)

@@ -149,6 +149,9 @@ ALIKE = [
     case("Conv", X, weights=[floats(8, 1, 3, 3)], group=4, pads=[1, 0, 2, 1]),
     case("Conv", X, weights=[floats(8, 4, 3, 2)], dilations=[2, 1], auto_pad="VALID"),
     case("Conv", floats(2, 2, 4, 4, 4), weights=[floats(3, 2, 3, 3, 3), floats(3)]),
+    case("ConvTranspose", floats(2, 4, 9), weights=[floats(4, 6, 2), floats(6)], strides=[2]),
+    case("ConvTranspose", X, weights=[floats(4, 2, 3, 3)], group=4, pads=[1, 0, 1, 0], strides=[2, 1]),
+    case("ConvTranspose", X, weights=[floats(4, 3, 3, 2)], strides=[3, 2], output_padding=[1, 1], dilations=[1, 2]),
     case("AveragePool", X, kernel_shape=[2, 3], strides=[2, 1], pads=[1, 1, 1, 1]),
     case("AveragePool", X, kernel_shape=[2, 2], pads=[0, 0, 1, 1], count_include_pad=1),
     case("AveragePool", floats(2, 3, 9), kernel_shape=[2], strides=[2], ceil_mode=1),
@@ -179,6 +182,8 @@ REFUSED = [
     (recurrent("RNN", 1, "forward", activations=["Relu"]), "RNN with activations"),
     (case("Conv", X, weights=[floats(8, 4, 3, 3)], auto_pad="SAME_UPPER"), "Conv with auto_pad=SAME_UPPER"),
     (case("Conv", X, floats(8, 4, 3, 3)), "Conv with a computed input 1"),
+    (case("ConvTranspose", X, weights=[floats(4, 8, 3, 3)], pads=[1, 0, 0, 0]), "ConvTranspose with pads="),
+    (case("ConvTranspose", X, weights=[floats(4, 8, 3, 3)], output_shape=[9, 9]), "ConvTranspose with output_shape="),
     (case("AveragePool", X, kernel_shape=[2, 2], pads=[0, 0, 1, 1]), "AveragePool with pads"),
     (case("MaxPool", X, kernel_shape=[2, 2], outputs=2), "MaxPool with 2 outputs"),
 ]

@@ -15,6 +15,7 @@ def layers() -> dict[str, Operator]:
     from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
     convolutions: dict[int, Any] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+    transposed: dict[int, Any] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
     averages: dict[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
     maxima: dict[int, Any] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 
@@ -49,6 +50,24 @@ def layers() -> dict[str, Operator]:
             return function(x, weight, bias, strides, padding, dilations, groups)
 
         return run if first is None else lambda x, *weights: run(first(x), *weights)
+
+    def conv_transpose(node: Node) -> Function:
+        rank = len(node.shape(1)) - 2
+        if rank not in transposed:
+            raise node.refusal(f"{rank} axes")
+        node.expect(output_shape=None)
+        strides = node.attribute("strides") or [1] * rank
+        dilations = node.attribute("dilations") or [1] * rank
+        more = node.attribute("output_padding") or [0] * rank
+        groups = node.attribute("group", 1)
+        padding, unequal = paddings(node, rank, 0.0)
+        if unequal is not None:  # here pads take away from the result
+            raise node.refusal(f"pads={node.attribute('pads')}")
+
+        def run(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
+            return transposed[rank](x, weight, bias, strides, padding, more, groups, dilations)
+
+        return run
 
     def average_pool(node: Node) -> Function:
         kernel = node.attribute("kernel_shape")
@@ -132,6 +151,7 @@ def layers() -> dict[str, Operator]:
         "AveragePool": Operator(build=average_pool),
         "BatchNormalization": Operator(build=batch_norm),
         "Conv": Operator(build=conv),
+        "ConvTranspose": Operator(build=conv_transpose),
         "GlobalAveragePool": always(lambda x: torch.mean(x, spatial(x), keepdim=True)),
         "GlobalMaxPool": always(lambda x: torch.amax(x, spatial(x), keepdim=True)),
         "InstanceNormalization": Operator(build=instance_norm),

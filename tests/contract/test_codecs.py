@@ -4,8 +4,10 @@ For each codec × each of the crossings below at which it can be used.
 """
 
 import re
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -215,6 +217,28 @@ def test_decoding_stays_within_the_stated_error(case: Case) -> None:
             assert (np.abs(after - before) <= allowed(before, spec, tables))[sent].all()
 
 
+FLOATS = st.builds(
+    lambda shape, dtype, ends: a_tensor(*shape, dtype=dtype, low=min(ends), high=max(ends)),
+    st.lists(st.integers(1, 9), max_size=4),
+    st.sampled_from(["float16", "float32", "float64"]),
+    st.tuples(st.integers(-20, 20), st.integers(-20, 20)).filter(lambda ends: ends[0] != ends[1]),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(tensors=st.lists(FLOATS, min_size=1, max_size=3), seed=st.integers(0, 2**32 - 1), data=st.data())
+def test_floats_of_any_shape_come_back_within_the_stated_error(
+    tensors: list[TensorSpec], seed: int, data: st.DataObject
+) -> None:
+    manifest = a_manifest_sending(*tensors)
+    name = data.draw(st.sampled_from(every_codec_name(manifest, FEATURE_CUT)))
+    codec, feature = open_codec(name, manifest, FEATURE_CUT), noise_of(tuple(tensors), seed=seed)
+    decoded, allowed = codec.decode(codec.encode(feature)), STATED[name.partition("+")[0]]
+    for before, after, spec in zip(feature, decoded, tensors, strict=True):
+        assert (after.shape, after.dtype) == ((1, *spec.shape), np.dtype(spec.dtype))
+        assert (np.abs(_wide(after) - _wide(before)) <= allowed(_wide(before), spec, None)).all()
+
+
 def test_every_codec_states_its_error_or_is_a_lossy_image() -> None:
     lossy = {"jpeg:90", "jpeg:75", "jpeg:50", "webp:80", "webp:50"}
     assert {_stated(case) for case in CASES} - lossy == set(STATED)
@@ -283,6 +307,35 @@ def test_garbage_is_refused_or_has_the_declared_shape(case: Case, data: st.DataO
         assert [(tensor.shape, tensor.dtype) for tensor in decoded] == [
             ((1, *spec.shape), np.dtype(spec.dtype)) for spec in case.tensors
         ]
+
+
+@each_case(CASES)
+def test_a_header_that_promises_more_takes_no_more_memory(case: Case) -> None:
+    """Whichever of the first bytes says how much will come: none is believed."""
+    codec = case.open()
+    payload = codec.encode(case.features()[0])
+    codec.decode(payload)  # what is imported then is kept
+    usual = _peak(codec, payload)
+    for at in range(min(len(payload), HEADER)):
+        for value in (0x7F, 0xFF):
+            assert _peak(codec, payload[:at] + bytes([value]) * 4 + payload[at + 4 :]) < usual + SLACK
+
+
+HEADER = 16
+"""Bytes: longer than what stands before the first level of any codec."""
+SLACK = 32 << 10
+"""Bytes: for an error and its traceback. Every feature here is smaller than what two bytes can announce."""
+
+
+def _peak(codec: Codec, payload: bytes) -> int:
+    """The most bytes that Python and numpy hold at once to decode it."""
+    tracemalloc.start()
+    try:
+        with suppress(PayloadError):
+            codec.decode(payload)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 @each_case(CASES)

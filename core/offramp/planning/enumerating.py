@@ -6,7 +6,6 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -44,7 +43,7 @@ def enumerate_candidates(
     judge = Judge(right_M, group_M)
     found = _enumerate(observations, truth_M, judge, manifest)
     for head, seen in heads.items():
-        found += [replace(one, head=head) for one in _enumerate(seen, truth_M, judge, manifest)]
+        found += _enumerate(seen, truth_M, judge, manifest, head)
     return Candidates(
         model_digest=manifest.model_digest,
         samples=len(truth_M),
@@ -55,15 +54,15 @@ def enumerate_candidates(
 
 
 def _enumerate(
-    observations: Observations, truth_M: NDArray[np.int64], judge: Judge, manifest: Manifest
+    observations: Observations, truth_M: NDArray[np.int64], judge: Judge, manifest: Manifest, head: str = ""
 ) -> list[Candidate]:
     endings = [
-        Ending(split, codec, said.labels_M == truth_M, said.payload_bytes_M)
+        Ending(split, codec, said.labels_M == truth_M, said.payload_bytes_M, head=head)
         for (split, codec), said in observations.edge.items()
     ]
     nothing_M = np.zeros(len(truth_M), dtype=np.int64)
     right_M = observations.final_labels_M == truth_M
-    endings.append(Ending(manifest.end, "none", right_M, nothing_M))
+    endings.append(Ending(manifest.end, "none", right_M, nothing_M, head=head))
     cuts = [branch.cut for branch in manifest.branches]
     walks = [walk_under(rule, observations, truth_M) for rule in rules_for(cuts)]
     found: list[Candidate] = []

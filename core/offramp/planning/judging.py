@@ -37,6 +37,8 @@ class Ending:
     unsure: Unsure | None = None
     doubted_M: NDArray[np.bool_] | None = None
     """Whom the last branch is not sure of; None: nobody is asked."""
+    head: str = ""
+    """In which form the device runs what comes before."""
 
     @property
     def mean_bytes(self) -> float:
@@ -104,7 +106,8 @@ class Judge:
         right_M = np.where(walk.stays_M, ending.right_M, walk.right_M)
         accuracy = float(right_M.mean())
         sizes = ending.payload_bytes_M[walk.stays_M]
-        whole = ending.codec == "none" and not walk.rule.thresholds  # it is what the loss is counted against
+        # It is what the loss is counted against; another head's whole network is not.
+        whole = ending.codec == "none" and not walk.rule.thresholds and not ending.head
         doubts_M = np.zeros(0) if ending.doubted_M is None else ending.doubted_M[walk.stays_M]
         return Candidate(
             split=ending.split,
@@ -118,6 +121,7 @@ class Judge:
             offload=round(float(walk.stays_M.mean()), DIGITS),
             payload_mean=round(float(sizes.mean()), 1) if sizes.size else 0.0,
             payload_p95=round(float(np.quantile(sizes, 0.95)), 1) if sizes.size else 0.0,
+            head=ending.head,
             unsure=ending.unsure,
             doubted=round(float(doubts_M.mean()), DIGITS) if doubts_M.size else 0.0,
         )

@@ -10,16 +10,17 @@ from pathlib import Path
 from offramp.bundle.jsonform import to_json
 from offramp.bundle.store import Bundle
 from offramp.clock import Clock
-from offramp.codecs.catalog import open_codec
 from offramp.codecs.usual import candidate_codecs
 from offramp.errors import BundleError, InputError
 from offramp.measure.profile import (
+    NEVER,
     PAUSE,
     WARM_UP,
     Cost,
     Profile,
     cost_of,
     describe_host,
+    open_installed,
     read_profile,
     segment_name,
 )
@@ -49,9 +50,9 @@ def measure_tails(
         # One split after the other, so that no more sessions are open than serving needs.
         feature = runtime.open(0, split, branch=False, via=via).run(sample).feature if split else sample
         tail = runtime.open(split, manifest.end, branch=False, via=via)
-        codecs = {name: open_codec(name, manifest, split) for name in names}
+        codecs = open_installed(names, manifest, split)
         payloads = {name: codec.encode(feature) for name, codec in codecs.items()}
-        times: dict[str, list[float]] = {name: [] for name in ("", *names)}
+        times: dict[str, list[float]] = {name: [] for name in ("", *codecs)}
         for number in range(WARM_UP + rounds):
             clock.sleep(pause)
             before = clock.now()
@@ -65,7 +66,7 @@ def measure_tails(
                 for name, seconds in took.items():
                     times[name].append(seconds)
         segments[segment_name(split, manifest.end, branch=False, via=via)] = cost_of(times[""])
-        decode |= {f"{split}:{name}": cost_of(times[name]) for name in names}
+        decode |= {f"{split}:{name}": cost_of(times[name]) if name in codecs else NEVER for name in names}
     return Profile(
         model_digest=manifest.model_digest,
         host=describe_host(),

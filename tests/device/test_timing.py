@@ -1,5 +1,6 @@
 """A board is timed once: only what candidates run here, and the result is kept."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from offramp.bundle.store import Bundle
 from offramp.clock import SystemClock
 from offramp.errors import BundleError
-from offramp.measure.profile import Profile, read_profile, write_profile
+from offramp.measure.profile import NEVER, Profile, read_profile, write_profile
 from offramp.plan import ExitRule
 from offramp.units import Seconds
 from offramp_device.steering import Steering
@@ -128,3 +129,15 @@ def test_a_bundle_without_candidates_is_not_timed(tiny_bundle: Bundle, tmp_path:
     steering = Steering(name="d", store=tmp_path, strategy="search", shadow=0.0)
     assert find_profile(tiny_bundle, steering, SystemClock(), told.append) == (None, None)
     assert "plans have to be given" in told[0]
+
+
+def test_codecs_whose_library_is_missing_are_never_worth_it(
+    detoured_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "constriction", None)
+    candidates = some_candidates(a_candidate(1, codec="slim/affine4:3"), a_candidate(1, codec="slim/affine4:3+range"))
+    profile = board_profile(
+        detoured_bundle, candidates, tmp_path, Hurried(), threads=0, slowdown=1.0, tell=lambda _message: None
+    )
+    assert profile.encode["1:slim/affine4:3+range"] == NEVER
+    assert profile.encode["1:slim/affine4:3"].expected < 1

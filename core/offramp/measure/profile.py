@@ -7,7 +7,8 @@ Segments are timed as they really run, each by itself, not as a sum of stages: e
 import json
 import math
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,10 +16,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from offramp.bundle.jsonform import from_json, to_json
+from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import Bundle
 from offramp.clock import Clock
 from offramp.codecs.catalog import open_codec
-from offramp.errors import BundleError
+from offramp.codecs.codec import Codec
+from offramp.errors import BundleError, MissingExtraError
 from offramp.plan import via_of
 from offramp.records import Array, Feature
 from offramp.runtime.board import Effort
@@ -59,6 +62,8 @@ class Cost:
 
 
 NOTHING = Cost(median=0.0, p95=0.0)
+NEVER = Cost(median=1e6, p95=1e6)
+"""Of a codec whose library is not installed here: no plan with it is worth it. Finite, since JSON knows no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +126,18 @@ def measure_profile(
 ) -> Profile:
     """Time everything `rounds` times, interleaved, over samples [M, *shape]; each piece of work after a `pause`.
 
+    Codecs whose library is not installed here take `NEVER`.
+
     With `effort`, segments are timed by what they computed, as an emulated board multiplies it; else by wall time, as
     codecs always are.
     """
     manifest = bundle.manifest
-    opened = {(split, name): open_codec(name, manifest, split) for split, names in codecs.items() for name in names}
+    opened = {
+        (split, name): codec
+        for split, names in codecs.items()
+        for name, codec in open_installed(names, manifest, split).items()
+    }
+    missing = {f"{split}:{name}": NEVER for split, names in codecs.items() for name in names}
     times: dict[str, list[float]] = {}
 
     def rested(name: str, call: Callable[[Any], T], argument: Any, now: Effort) -> T:
@@ -161,9 +173,18 @@ def measure_profile(
         slowdown=1.0,
         end=manifest.end,
         segments={name: cost for name, cost in costs.items() if " " not in name},
-        encode=_named(costs, "encode "),
-        decode=_named(costs, "decode "),
+        encode=missing | _named(costs, "encode "),
+        decode=missing | _named(costs, "decode "),
     )
+
+
+def open_installed(names: Iterable[str], manifest: Manifest, split: int) -> dict[str, Codec]:
+    """The codecs of these names, without those whose library is not installed here."""
+    opened = {}
+    for name in names:
+        with suppress(MissingExtraError):
+            opened[name] = open_codec(name, manifest, split)
+    return opened
 
 
 def segment_name(start: int, stop: int, *, branch: bool, via: str = "") -> str:

@@ -138,7 +138,9 @@ def _run_scenarios(args: argparse.Namespace) -> int:
                 print(f"offramp: {_stopped(done.record)}; they are in {place}", file=sys.stderr)
 
             try:
-                swept = sweep(scenario, folder, Here(LiveBench(clock, screen.say, keep, args.shape)), screen)
+                swept = sweep(
+                    scenario, folder, Here(LiveBench(clock, screen.say, keep, args.shape)), screen, what="live"
+                )
             except KeyboardInterrupt:
                 done = folder.count()
                 print(

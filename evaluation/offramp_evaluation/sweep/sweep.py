@@ -36,7 +36,7 @@ class Swept:
     """Name of a run to why it has none."""
 
 
-def sweep(scenario: Scenario, folder: SweepFolder, workers: Workers, watch: Watch) -> Swept:
+def sweep(scenario: Scenario, folder: SweepFolder, workers: Workers, watch: Watch, *, what: str = "sweeping") -> Swept:
     """Perform what is missing; a run that fails is told, noted and passed by.
 
     Raises:
@@ -44,7 +44,7 @@ def sweep(scenario: Scenario, folder: SweepFolder, workers: Workers, watch: Watc
     """
     missing = folder.begin(scenario)
     total, failed = len(scenario.cells), list[tuple[Cell, Failed]]()
-    watch.begin("sweeping", total - len(missing), total)
+    watch.begin(what, total - len(missing), total)
     for cell, outcome in workers.run(missing):
         if isinstance(outcome, Failed):
             failed.append((cell, outcome))

@@ -65,7 +65,7 @@ def study(task: Task, data: str, arguments: argparse.Namespace) -> dict[str, Any
     bundle = open_bundle(arguments.bundle or _built(task, data, arguments.out / task.name, weights, narrow))
     manifest = bundle.manifest
     limit = QUICK_SAMPLES if arguments.quick else arguments.limit
-    tape = _tape(bundle.root, manifest, data, arguments.out, limit)
+    tape = _tape(bundle.path, manifest, data, arguments.out, limit)
     spots = spots_of(tape, manifest)
     test = split(load(data, Request(limit=limit)), seed=int(manifest.provenance.get("seed", "0"))).test
     record: dict[str, Any] = {

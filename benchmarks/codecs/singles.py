@@ -13,8 +13,8 @@ from typing import Any
 from benchmarks.codecs.tasks import Task
 from offramp_builder.bottlenecks.settings import BottleneckSettings
 
-RATES = ((4, 2), (8, 2), (8, 4), (12, 4), (16, 4), (24, 4), (32, 4), (32, 8))
-"""Channels and bits: with 16 places, 16 to 512 bytes."""
+RATES = ((8, 2), (12, 2), (16, 2), (24, 2), (32, 2), (48, 2), (64, 2), (64, 4))
+"""Channels and bits: with 16 places, 32 to 512 bytes before the range coder."""
 
 
 def singles(
@@ -62,7 +62,7 @@ def singles(
     found = []
     for sent, bits in RATES:
         rate = Rate(sent, bits)
-        alone = replace(settings, onward=True, sent=(sent,), bits=(bits,), epochs=epochs, epoch_size=size, rate=5e-4)
+        alone = replace(settings, onward=True, sent=(sent,), bits=(bits,), epochs=epochs, epoch_size=size, rate=1e-4)
         found.append({"sent": sent, "bits": bits, "shared": accuracy(settings, rate), "alone": accuracy(alone, rate)})
     return found
 

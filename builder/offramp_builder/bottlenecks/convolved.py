@@ -12,6 +12,8 @@ in which they are sent.
 # M patches, C channels of the code, D values of a patch, N samples
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -41,8 +43,8 @@ def convolved(place: Place) -> Design:
     """
     form = place.form
     stride = stride_for(form, place.stride)
-    channels = place.channels or min(CHANNELS, max(form.channels, 4))
     values = form.channels * stride ** len(form.sides)
+    channels = place.channels or max(1, min(CHANNELS, values // 2))
     if channels > values:
         raise ModelError(
             f"patches at {place.name} have {values} values: a code of {channels} channels saves nothing; ask for fewer"
@@ -166,14 +168,7 @@ def _patches(form: Form, sample: Tensor, stride: int) -> Tensor:
     small = form.shrunk(stride)
     split = values.reshape(len(values), form.channels, *(size for side in small for size in (side, stride)))
     inside, places = range(3, 3 + 2 * sides, 2), range(2, 2 + 2 * sides, 2)
-    return split.permute(0, *places, 1, *inside).reshape(len(values) * _product(small), -1)
-
-
-def _product(sizes: tuple[int, ...]) -> int:
-    product = 1
-    for size in sizes:
-        product *= size
-    return product
+    return split.permute(0, *places, 1, *inside).reshape(len(values) * math.prod(small), -1)
 
 
 def _from_0(convolution: nn.Module) -> nn.Module:

@@ -5,6 +5,7 @@
 # N samples, C channels
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -90,7 +91,9 @@ class BottleneckKind(Protocol):
 
 MOST_PLACES = 49
 """Of a code, where nobody asks for a stride: 7 x 7."""
-CHANNELS = 32
+CHANNELS = 64
+"""Of a code, where nobody asks for a number. Many at few bits say more than few at many: of a ResNet-20's layer2.0,
+32 channels at 2 bits answer what they do at 8."""
 
 
 def stride_for(form: Form, asked: int | None, *, most: int = MOST_PLACES) -> int:
@@ -107,13 +110,6 @@ def stride_for(form: Form, asked: int | None, *, most: int = MOST_PLACES) -> int
     if asked is not None:
         return asked
     stride = 1
-    while form.shrinks and len(form.sides) and _places(form, stride) > most and stride < min(form.sides):
+    while form.shrinks and math.prod(form.shrunk(stride)) > most and stride < min(form.sides):
         stride *= 2
     return stride
-
-
-def _places(form: Form, stride: int) -> int:
-    places = 1
-    for side in form.shrunk(stride):
-        places *= side
-    return places

@@ -72,6 +72,7 @@ def study(task: Task, arguments: argparse.Namespace) -> dict[str, Any]:
         "curves": {name: [asdict(spot) for spot in spots] for name, spots in curves_of(subjects[0], task).items()},
         "apart": {},
         "machine": machine(),
+        "remark": arguments.remark,
     }
     for text in arguments.apart:
         name, _, bundle = text.partition("=")
@@ -137,6 +138,7 @@ def _parse(flags: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--apart", action="append", default=[], metavar="NAME=DIR", help="trained jointly, say")
     parser.add_argument("--references", action="store_true", help="train small networks beside (mitbih)")
     parser.add_argument("--clock", type=int, default=CLOCKED, metavar="N", help=f"samples timed (default: {CLOCKED})")
+    parser.add_argument("--remark", default="", metavar="TEXT", help="said below the table: a busy machine, say")
     parser.add_argument("--out", type=Path, default=KEPT, metavar="DIR", help="bundles, tapes and the record")
     parser.add_argument("--keep", action="store_true", help="the record into docs/records, and the chapter anew")
     parser.add_argument("--write", action="store_true", help="only the chapter, from the records in docs/records")

@@ -138,6 +138,7 @@ def _section(record: Mapping[str, Any]) -> list[str]:
         f"samples: {over}." + (f" {task.chosen}" if task.chosen else ""),
         "",
         *_table(rows, record.get("wall", {})),
+        *([record["remark"]] if record.get("remark") else []),
         "",
         *_verdict(rows, drop),
         *_in_time(rows, record, drop),

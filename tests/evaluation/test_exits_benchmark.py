@@ -197,6 +197,10 @@ def test_the_chapter_stands_between_its_marks_and_says_every_policy(page: Path, 
     assert (chapter.FIGURES / "exits-cifar10-accuracy.svg").is_file()
 
 
+def test_a_remark_stands_below_the_table(scores: list[dict[str, Any]]) -> None:
+    assert "\nA busy machine.\n" in chapter.chapter([a_record(scores) | {"remark": "A busy machine."}])
+
+
 def test_what_looking_back_saves_is_said_in_order_and_without() -> None:
     def a_score(policy: str, operations: float) -> dict[str, Any]:
         measures = {"accuracy": 0.9, "macro_f1": 0.8}

@@ -272,8 +272,8 @@ class Manifest:
                 return spec
         if not self.heads:
             raise PlanError(
-                f"there is no head {name!r}: {self.name!r} has its own alone, in float32; leave head= out, or make one: "
-                "offramp quantise DIR --data KIND:PATH"
+                f"there is no head {name!r}: {self.name!r} has its own alone, in float32; leave head= out, or make "
+                "one: offramp quantise --bundle DIR --data KIND:PATH"
             )
         raise PlanError(unknown("head", name, [spec.name for spec in self.heads]))
 

@@ -102,12 +102,12 @@ def headed(name: str) -> Bundle:
     """A known network with its head, quantised in another process when this machine has none yet."""
     try:
         bundle = open_bundle(_place(name))
+        if bundle.manifest.heads:
+            return bundle
     except BundleError:
-        bundle = None
-    if bundle is None or not bundle.manifest.heads:
-        subprocess.run([sys.executable, "-m", "benchmarks.int8", name], check=True)
-        bundle = open_bundle(_place(name))
-    return bundle
+        pass  # none, or half of one
+    subprocess.run([sys.executable, "-m", "benchmarks.int8", name], check=True)
+    return open_bundle(_place(name))
 
 
 def quantise(name: str) -> None:

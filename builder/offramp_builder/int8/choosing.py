@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from onnxruntime.quantization import TensorsData
 
 from offramp.records import Array
 from offramp_builder.int8.pixels import reading_pixels, with_pixel_range, without_centring
@@ -84,7 +85,7 @@ class _Trial:
         self.worth = max(WORTH, 2 / len(judging))
         self.names = weighted(self._whole)
         self._seen = together(self._whole, self.names, ranging)
-        self._ranges = {}
+        self._ranges: dict[str, TensorsData] = {}
         self._found: dict[tuple[str, frozenset[str]], dict[int, float]] = {}
 
     def quantised(self, method: str, kept: Collection[str]) -> Whole:

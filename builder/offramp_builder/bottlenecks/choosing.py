@@ -104,7 +104,7 @@ def answers(captured: Captured, bottleneck: Bottleneck, code: Tensor, *, batch: 
     names = [[one.node for one in captured.cuts[place].tensors] for place in (bottleneck.position, captured.end)]
     tail = bottleneck.tail or piece(captured.graph, *names)
     with torch.no_grad():
-        found = [_logits(tail(bottleneck.decoder(some))) for some in code.split(batch)]
+        found = [_logits(tail(bottleneck.decoder(some))) for some in torch.split(code, batch)]
     return torch.cat(found)
 
 

@@ -145,7 +145,8 @@ def _weighing(slopes_MD: Tensor) -> Tensor:
         values, dtype=torch.float64
     )
     strength_D, directions_DD = torch.linalg.eigh(moments_DD)
-    return (directions_DD * strength_D.clamp_min(0).sqrt() @ directions_DD.T).float()
+    root_DD: Tensor = (directions_DD * strength_D.clamp_min(0).sqrt() @ directions_DD.T).float()
+    return root_DD
 
 
 def _solve(linear: nn.Module, encoder: nn.Module, sample: Tensor, patches_MD: Tensor) -> None:
@@ -168,7 +169,8 @@ def _patches(form: Form, sample: Tensor, stride: int) -> Tensor:
     small = form.shrunk(stride)
     split = values.reshape(len(values), form.channels, *(size for side in small for size in (side, stride)))
     inside, places = range(3, 3 + 2 * sides, 2), range(2, 2 + 2 * sides, 2)
-    return split.permute(0, *places, 1, *inside).reshape(len(values) * math.prod(small), -1)
+    patches_MD: Tensor = split.permute(0, *places, 1, *inside).reshape(len(values) * math.prod(small), -1)
+    return patches_MD
 
 
 def _from_0(convolution: nn.Module) -> nn.Module:

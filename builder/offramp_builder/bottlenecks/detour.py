@@ -50,7 +50,7 @@ class Detour(nn.Module):
         code = self.encoder(feature)
         drawn = self.rates.drawn(len(code)) if self.training else None
         sent = quantised(code, *drawn) if drawn else at_rate(code, self.rates.highest)
-        decoded = self.decoder(sent)
+        decoded: Tensor = self.decoder(sent)
         self.heard = feature, sent, decoded
         if self.training and not self.answers:
             return decoded.new_zeros(len(decoded), self.classes)

@@ -67,8 +67,10 @@ class Form:
     def padded(self, stride: int) -> nn.Module:
         """Zeros behind the far edges, up to whole patches."""
         missing = [-side % stride for side in self.sides]
-        pads = [pad for side in reversed(missing) for pad in (0, side)]
-        return nn.Identity() if not any(missing) else (nn.ZeroPad2d if len(missing) == 2 else nn.ZeroPad1d)(tuple(pads))
+        if not any(missing):
+            return nn.Identity()
+        last, *others = reversed(missing)
+        return nn.ZeroPad2d((0, last, 0, others[0])) if others else nn.ZeroPad1d((0, last))
 
     def mean(self, stride: int) -> nn.Module:
         """The mean of each patch; those at the far edges may be smaller."""

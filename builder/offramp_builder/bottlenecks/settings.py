@@ -13,6 +13,7 @@ from offramp.registry import unknown
 from offramp_builder.training.settings import TrainSettings
 
 KINDS = ("nested", "attention", "entropic")
+DEFAULT_KIND = "nested"
 BITS = (8, 6, 4, 3, 2)
 """What codecs can write a level with."""
 EPOCHS = 6
@@ -25,7 +26,7 @@ class BottleneckRequest:
 
     cut: str
     """Its name, or its index."""
-    kind: str = "nested"
+    kind: str = DEFAULT_KIND
     channels: int | None = None
     """Of the code, at most; None: as the kind thinks fit."""
     stride: int | None = None
@@ -132,5 +133,5 @@ def parse_request(text: str) -> BottleneckRequest:
             f"{text!r} asks for no bottleneck; write CUT[:KIND[:CHANNELS[xSTRIDE]]], such as layer2.0:nested:32x4"
         )
     channels, stride = (None if match[part] is None else int(match[part]) for part in ("channels", "stride"))
-    kind = match["kind"] or BottleneckRequest.__dataclass_fields__["kind"].default
-    return BottleneckRequest(cut=match["cut"].strip(), kind=kind.strip(), channels=channels, stride=stride)
+    kind = (match["kind"] or DEFAULT_KIND).strip()
+    return BottleneckRequest(cut=match["cut"].strip(), kind=kind, channels=channels, stride=stride)

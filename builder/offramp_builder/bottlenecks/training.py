@@ -224,8 +224,8 @@ class _School:
         Fisher information, what distillation loses where a value is a little off.
         """
         tail = Tail(self.captured, self.position).eval().requires_grad_(False)
-        slopes = []
-        for some in self.sample.split(_AT_ONCE):
+        slopes: list[Tensor] = []
+        for some in torch.split(self.sample, _AT_ONCE):
             feature = some.detach().requires_grad_()
             likely_NK = torch.softmax(tail(feature).float() / self.settings.distill_temperature, 1)
             drawn_N1 = torch.multinomial(likely_NK.detach(), 1)

@@ -8,8 +8,10 @@ channel more is 255 within the picture, so that shifts end where the picture doe
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto
 from onnx.helper import make_node
 from onnx.numpy_helper import from_array, to_array
@@ -61,7 +63,7 @@ def reading_pixels(whole: Whole) -> Whole:
     names = [f"{first.name}.{part}" for part in ("weight", "bias")]
     model.graph.initializer.extend(
         [
-            from_array(np.float32(level), _LEVEL),
+            from_array(np.array(level, np.float32), _LEVEL),
             from_array(np.array(_INSIDE, np.uint8), "pixels.inside"),
             from_array(np.array([*[0] * (2 * dimensions - 1), 1], np.int64), "pixels.more"),
             from_array(np.concatenate([scaled_OCk, shift_O1k], axis=1).astype(np.float32), names[0]),
@@ -104,7 +106,7 @@ def without_centring(quantised: ModelProto) -> None:
         quantised.graph.node.remove(node)
 
 
-def _channels(whole: Whole, way: list[NodeProto], name: str, level: int) -> np.ndarray | None:  # type: ignore[type-arg]
+def _channels(whole: Whole, way: list[NodeProto], name: str, level: int) -> NDArray[Any] | None:
     """What a picture of one level becomes, by channel; None where it is not the same everywhere."""
     model = ModelProto()
     model.CopyFrom(whole.model)
@@ -121,7 +123,8 @@ def _channels(whole: Whole, way: list[NodeProto], name: str, level: int) -> np.n
 
 def _turned(way: list[NodeProto], sample: str) -> list[NodeProto]:
     """The changes of layout alone, of bytes."""
-    nodes, name = [], sample
+    nodes: list[NodeProto] = []
+    name = sample
     for node in way:
         if node.op_type in _LAYOUT:
             copy = NodeProto()

@@ -36,7 +36,8 @@ _LEAST = 1e-4
 
 
 def convolved(place: Place) -> Design:
-    """The widest encoder that costs no more than is allowed, and a decoder for it.
+    """The widest encoder that costs no more than is allowed, and a decoder for it; of fewer channels where nobody says
+    how many, and they cost too much.
 
     Raises:
         ModelError: Even principal components cost more.
@@ -49,13 +50,15 @@ def convolved(place: Place) -> Design:
         raise ModelError(
             f"patches at {place.name} have {values} values: a code of {channels} channels saves nothing; ask for fewer"
         )
+    while not place.channels and channels > 1 and _least(form, channels, stride) > place.allowed:
+        channels //= 2
     for width in _WIDTHS:
         encoder = _encoder(form, min(width, 2 * form.channels), channels, stride)
         if macs_of(encoder, form.shape) <= place.allowed:
             break
     else:
         raise ModelError(
-            f"an encoder at {place.name} takes at least {macs_of(encoder, form.shape):,} multiply-accumulates, and a "
+            f"an encoder at {place.name} takes at least {_least(form, channels, stride):,} multiply-accumulates, and a "
             f"tenth of what comes before is {place.allowed:,}; take fewer channels, a larger stride, or a later cut"
         )
     components = _components(encoder)
@@ -147,6 +150,11 @@ def _weighing(slopes_MD: Tensor) -> Tensor:
     strength_D, directions_DD = torch.linalg.eigh(moments_DD)
     root_DD: Tensor = (directions_DD * strength_D.clamp_min(0).sqrt() @ directions_DD.T).float()
     return root_DD
+
+
+def _least(form: Form, channels: int, stride: int) -> int:
+    """Multiply-accumulates of principal components alone."""
+    return macs_of(_encoder(form, 0, channels, stride), form.shape)
 
 
 def _solve(linear: nn.Module, encoder: nn.Module, sample: Tensor, patches_MD: Tensor) -> None:

@@ -13,8 +13,8 @@ TABLED = ("affine4c", "affine3c", "affine2c")
 """Where the bundle ships tables: of few bits, with a range for each channel, which then spares points of accuracy; with
 the bundle's dictionary where it has one. Only stages that every device has: range and lz4 are asked for by name."""
 SIGNAL_CODECS = ("raw+zstd", "delta+zstd", "affine8+zstd")
-"""Floats in their calibrated range, too: heartbeats of 1,296 bytes become 1,151 without loss, and 324 at a byte a value
-even before zstd."""
+"""Floats in their calibrated range, too: heartbeats of 324 values, 1,296 bytes, became 1,151 without loss, and 324 at a
+byte a value even before zstd."""
 
 
 def candidate_codecs(manifest: Manifest) -> dict[int, list[str]]:

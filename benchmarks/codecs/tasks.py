@@ -68,7 +68,7 @@ TASKS: Catalogue[Task] = Catalogue(
                 data="cifar10",
                 recipe="cifar10-resnet20",
                 bottlenecks=("layer2.0:nested",),
-                epochs=5,
+                epochs=3,
                 payload=100.0,
             ),
         ),

@@ -232,7 +232,7 @@ def test_bundles_that_are_missing_are_built_on_one_trunk(tmp_path: Path, monkeyp
         if "--save-weights" in asked[-1]:
             (tmp_path / "mitbih-trunk.pt").touch()
 
-    monkeypatch.setattr(subjects, "_offramp", note)
+    monkeypatch.setattr(subjects, "run_offramp", note)
     built = subjects.bundles_of(TASKS["mitbih"], "mitbih:somewhere", 3, tmp_path)
     assert built == [tmp_path / f"mitbih-{seed}" for seed in range(3)]
     assert ["--save-weights" in flags for flags in asked] == [True, False, False]

@@ -23,7 +23,7 @@ from offramp_builder.capture import Captured
 _SAMPLES = 4_096
 """Variants differ in where they look for the channels: that shows in far fewer."""
 _SHARE = 1 / 3
-"""Of the passes that a head gets in the end."""
+"""Of the passes that a head gets in the end; where all samples are fewer than those of a trial, it gets all of them."""
 _HELD_OUT = 0.1
 """Share of the groups that choose."""
 
@@ -55,7 +55,7 @@ def best_variants(
     judging = judging if len(judging) else learning
     for index, (position, variants) in enumerate(doubtful.items()):
         pupils = [
-            Pupil(variant=_to_try(variant), feature_N=feature_N)
+            Pupil(variant=_to_try(variant, 1.0 if len(part) == len(data) else _SHARE), feature_N=feature_N)
             for variant, feature_N in zip(variants, cache.features[position], strict=True)
         ]
         for pupil in pupils:
@@ -66,8 +66,8 @@ def best_variants(
     return chosen
 
 
-def _to_try(variant: Variant) -> Variant:
-    return replace(variant, head=deepcopy(variant.head), epochs=max(1, round(_SHARE * variant.epochs)))
+def _to_try(variant: Variant, share: float) -> Variant:
+    return replace(variant, head=deepcopy(variant.head), epochs=max(1, round(share * variant.epochs)))
 
 
 def _renamed(progress: Progress) -> Progress:

@@ -138,8 +138,10 @@ async def test_a_device_that_vanishes_is_forgotten(served: Served) -> None:
     async with calling(served) as device:
         await device.hello()
         await device.order()
+        assert len(served.controller.devices) == 1
         device.vanish()
         await until(lambda: not served.controller.devices)
+    assert not served.controller.devices
 
 
 async def test_a_stream_that_its_caller_ends_ends_well(served: Served) -> None:

@@ -225,3 +225,5 @@ def test_a_killed_orchestrator_leaves_nothing_behind(orchestrator: Orchestrator)
     left = [*running.values(), *(server_at(orchestrator.port(number)) for number in range(CONTROLLERS))]
     orchestrator.process.kill()
     eventually(lambda: all(map(ended, left)), "controllers and edges have ended", PATIENCE)
+    assert len(left) == EDGES + CONTROLLERS
+    assert all(map(ended, left))

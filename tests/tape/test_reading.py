@@ -230,7 +230,10 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
 
 
 def test_a_sound_tape_verifies(tmp_path: Path) -> None:
-    a_tape(tmp_path).verify()
+    tape = a_tape(tmp_path)
+    content = tape.path.read_bytes()
+    tape.verify()
+    assert tape.path.read_bytes() == content
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.999])

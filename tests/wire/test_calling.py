@@ -88,8 +88,10 @@ async def test_a_device_says_hello_to_its_controller_and_then_reports() -> None:
 async def test_a_nudge_is_a_report_at_once_from_any_thread() -> None:
     async with a_controller() as controller, a_device(Caller(), controller.address, period=NEVER) as link:
         await controller.until(lambda it: bool(it.hellos))
+        assert not controller.reports
         await asyncio.to_thread(link.nudge)
-        await controller.until(lambda it: len(it.reports) == 1)
+        await controller.until(lambda it: bool(it.reports))
+        assert len(controller.reports) == 1
 
 
 async def test_orders_are_heard() -> None:
@@ -211,7 +213,10 @@ async def test_closing_does_not_wait_for_an_orchestrator_that_is_silent() -> Non
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with a_device(Caller(), Address(host="127.0.0.1", port=silent.getsockname()[1])) as link:
             await asyncio.sleep(0.05)
-            await asyncio.wait_for(link.close(), 1.0)
+            closing = asyncio.ensure_future(link.close())
+            done, _ = await asyncio.wait({closing}, timeout=1.0)
+            assert closing in done
+            assert closing.exception() is None
 
 
 async def test_a_report_that_fails_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
@@ -235,6 +240,7 @@ async def test_tls_is_spoken_to_both(certificates: Path) -> None:
     ours = ClientTls(ca=certificates / "ca.crt")
     async with a_controller(tls=theirs) as controller, a_device(Caller(), controller.address, tls=ours):
         await controller.until(lambda it: bool(it.hellos))
+        assert [hello.name for hello in controller.hellos] == ["board"]
 
 
 async def test_a_tls_file_that_is_none_is_an_error_at_once(tmp_path: Path) -> None:

@@ -145,6 +145,11 @@ def report(title: str, claims: Sequence[Claim], details: Mapping[str, Any], argu
     return 0 if all(claim.holds for claim in claims) else 1
 
 
+def say(text: str) -> None:
+    """How far it is: beside what is measured, which goes to standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def machine() -> dict[str, Any]:
     """What the numbers depend on, as far as it can be read."""
     packages = ("numpy", "onnxruntime", "grpcio", "protobuf", "zstandard", "pillow")

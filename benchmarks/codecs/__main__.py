@@ -23,7 +23,7 @@ from benchmarks.codecs.singles import read_singles, singles
 from benchmarks.codecs.spots import Choice, cheapest, choose_for_each, duels, front, spots_of
 from benchmarks.codecs.tasks import INPUTS, PLAIN, TASKS, Task
 from benchmarks.exits.subjects import run_offramp
-from benchmarks.harness import Claim, a_parser, machine, report
+from benchmarks.harness import Claim, a_parser, machine, report, say
 from offramp import __version__
 from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import open_bundle
@@ -53,7 +53,7 @@ def main() -> int:
     place = RECORDS / f"codecs-{task.name}.json" if arguments.keep else arguments.out / f"{task.name}.json"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    _say(f"the record is {place}")
+    say(f"the record is {place}")
     if arguments.keep:
         write_chapter()
     return report("codecs", claims_of(task, record), record, arguments)
@@ -205,10 +205,6 @@ def _parse(flags: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="the record into docs/records, and the chapter anew")
     parser.add_argument("--write", action="store_true", help="only the chapter, from the records in docs/records")
     return parser.parse_args(flags)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,15 @@
 """The codec chapter of docs/RESULTS.md, with its figures: from the records in docs/records, and from nothing else."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.chapters import FIGURES, PAGE, RECORDS, Shelf, write_between
 from benchmarks.codecs.figure import DARK, LIGHT, draw, families
 from benchmarks.codecs.spots import Choice, Duel, Spot, cheapest, duels, front
 from benchmarks.codecs.tasks import TASKS
-from benchmarks.harness import ROOT
-from offramp.errors import InputError
 from offramp.wire.framing import REQUEST_FIELDS
 
-RECORDS, FIGURES, PAGE = ROOT / "docs" / "records", ROOT / "docs" / "figures", ROOT / "docs" / "RESULTS.md"
 BEGIN, END = "<!-- codecs: written by python -m benchmarks.codecs --write -->", "<!-- codecs end -->"
 _SHOWN = 4
 """Spots of each plain family in the table: its best ones."""
@@ -27,17 +24,8 @@ def write_chapter() -> int:
     Raises:
         InputError: docs/RESULTS.md has no place for it.
     """
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RECORDS.glob("codecs-*.json"))]
-    text = PAGE.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise InputError(f"{PAGE} lacks the lines {BEGIN!r} and {END!r}, between which the chapter stands; add them")
-    PAGE.write_text(f"{before}{BEGIN}\n\n{chapter(records)}\n{END}{after}", encoding="utf-8")
-    FIGURES.mkdir(parents=True, exist_ok=True)
-    for record in records:
-        for name, picture in figures(record).items():
-            (FIGURES / name).write_bytes(picture)
+    shelf = Shelf(records=RECORDS, figures=FIGURES, page=PAGE)
+    write_between(BEGIN, END, "codecs-*.json", shelf, chapter, figures)
     return 0
 
 

@@ -22,7 +22,7 @@ from benchmarks.exits.references import references
 from benchmarks.exits.subjects import bundles_of, subject_of
 from benchmarks.exits.tasks import TASKS, Task
 from benchmarks.exits.wall import wall_clock
-from benchmarks.harness import Claim, a_parser, machine, report
+from benchmarks.harness import Claim, a_parser, machine, report, say
 from offramp import __version__
 from offramp.data import Request, load, split
 from offramp.errors import SettingsError
@@ -47,7 +47,7 @@ def main() -> int:
     place = RECORDS / f"exits-{task.name}.json" if arguments.keep else arguments.out / f"{task.name}.json"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    _say(f"the record is {place}")
+    say(f"the record is {place}")
     if arguments.keep:
         write_chapter()
     return report("exits", claims_of(task, record), record, arguments)
@@ -76,7 +76,7 @@ def study(task: Task, arguments: argparse.Namespace) -> dict[str, Any]:
     }
     for text in arguments.apart:
         name, _, bundle = text.partition("=")
-        _say(f"{task.name}: {name}, apart")
+        say(f"{task.name}: {name}, apart")
         record["apart"][name] = _contest(subject_of(Path(bundle), data, arguments.out), task)
     if task.streams:
         record["shuffled"] = [_shuffled(subjects[0], task, seeds[0])]
@@ -86,7 +86,7 @@ def study(task: Task, arguments: argparse.Namespace) -> dict[str, Any]:
     rules = {one["policy"]: one["rule"] for one in seeds[0]["scores"]}
     clocked = CLOCKED_QUICKLY if arguments.quick else arguments.clock
     if clocked:
-        _say(f"{task.name}: wall clock of {len(rules)} rules")
+        say(f"{task.name}: wall clock of {len(rules)} rules")
         part = split(load(data, Request(limit=limit)), seed=subjects[0].test.origin.seed).test
         record["wall"] = wall_clock(Path(bundles[0]), rules, part, clocked)
     return record
@@ -117,7 +117,7 @@ def claims_of(task: Task, record: dict[str, Any]) -> list[Claim]:
 def _contest(subject: Subject, task: Task) -> dict[str, Any]:
     scores: list[Score] = []
     for score in compete(subject, task):
-        _say(f"{subject.name}, seed {subject.seed}: {score.policy} {100 * score.operations:.1f} %, {score.rule}")
+        say(f"{subject.name}, seed {subject.seed}: {score.policy} {100 * score.operations:.1f} %, {score.rule}")
         scores.append(score)
     return {"bundle": subject.name, "seed": subject.seed, "scores": [asdict(score) for score in scores]}
 
@@ -125,7 +125,7 @@ def _contest(subject: Subject, task: Task) -> dict[str, Any]:
 def _shuffled(subject: Subject, task: Task, contest: dict[str, Any]) -> list[dict[str, Any]]:
     """Temporal policies where neighbours have nothing to do with each other, tuned anew."""
     over = next(one["policy"] for one in contest["scores"] if "+" in one["policy"]).partition("+")[2]
-    _say(f"{subject.name}, seed {subject.seed}: shuffled")
+    say(f"{subject.name}, seed {subject.seed}: shuffled")
     return [asdict(score) for score in compete_in_time(without_order(subject, seed=subject.seed), task, over=over)]
 
 
@@ -143,10 +143,6 @@ def _parse(flags: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="the record into docs/records, and the chapter anew")
     parser.add_argument("--write", action="store_true", help="only the chapter, from the records in docs/records")
     return parser.parse_args(flags)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

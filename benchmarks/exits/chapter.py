@@ -1,19 +1,16 @@
 """The exits chapter of docs/RESULTS.md, with its figures: from the records in docs/records, and from nothing else."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.chapters import FIGURES, PAGE, RECORDS, Shelf, write_between
 from benchmarks.exits.contest import is_temporal
 from benchmarks.exits.curves import Spot, draw
 from benchmarks.exits.references import Reference, smallest_within
 from benchmarks.exits.tasks import TASKS
-from benchmarks.harness import ROOT
-from offramp.errors import InputError
 
-RECORDS, FIGURES, PAGE = ROOT / "docs" / "records", ROOT / "docs" / "figures", ROOT / "docs" / "RESULTS.md"
 BEGIN, END = "<!-- exits: written by python -m benchmarks.exits --write -->", "<!-- exits end -->"
 _NAMES = {"accuracy": "right", "macro_f1": "macro-F1"}
 _SAVED = (
@@ -91,17 +88,8 @@ def write_chapter() -> int:
     Raises:
         InputError: docs/RESULTS.md has no place for it.
     """
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RECORDS.glob("exits-*.json"))]
-    text = PAGE.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise InputError(f"{PAGE} lacks the lines {BEGIN!r} and {END!r}, between which the chapter stands; add them")
-    PAGE.write_text(f"{before}{BEGIN}\n\n{chapter(records)}\n{END}{after}", encoding="utf-8")
-    FIGURES.mkdir(parents=True, exist_ok=True)
-    for record in records:
-        for name, picture in figures(record).items():
-            (FIGURES / name).write_bytes(picture)
+    shelf = Shelf(records=RECORDS, figures=FIGURES, page=PAGE)
+    write_between(BEGIN, END, "exits-*.json", shelf, chapter, figures)
     return 0
 
 

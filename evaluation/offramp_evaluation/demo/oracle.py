@@ -20,11 +20,10 @@ from offramp.data.camera import camera_frames
 from offramp.errors import OfframpError
 from offramp.planning.strategies.catalog import open_strategy
 from offramp.planning.strategies.strategy import Grounds
-from offramp.records import Result
 from offramp.tape.reader import Tape, open_tape
 from offramp.units import Seconds
 from offramp_evaluation.demo.script import Script
-from offramp_evaluation.demo.tally import Outcome, Summary, summarise
+from offramp_evaluation.demo.tally import Summary, outcome_of, summarise
 from offramp_evaluation.replay import arrivals
 from offramp_evaluation.replay.drivers import Foreseeing
 from offramp_evaluation.replay.run import replay
@@ -51,7 +50,7 @@ def foresee(bundle: Bundle, grounds: Grounds, script: Script, seed: int) -> Fore
         tape = _record(bundle, grounds, script, seed, Path(folder))
         results = replay(_scenario(bundle, grounds, tape, script)).results
     return Foreseen(
-        summary=summarise(map(_outcome, results)),
+        summary=summarise(map(outcome_of, results)),
         about=f"knows each second of the link in advance; replayed from a tape of these frames: SIMULATED, "
         f"{len(results)} frames",
     )
@@ -82,19 +81,3 @@ def _scenario(bundle: Bundle, grounds: Grounds, tape: Tape, script: Script) -> S
         profile=grounds.device,
     )
     return Scenario(tape=tape, manifest=bundle.manifest, devices=(device,), edge=grounds.edge, up=up, down=down)
-
-
-def _outcome(result: Result) -> Outcome:
-    return Outcome(
-        index=result.index,
-        answered=result.answered,
-        label=result.label,
-        truth=result.truth,
-        confidence=result.confidence,
-        exit=result.exit,
-        latency=result.latency,
-        wait=result.timings.wait,
-        payload_bytes=result.payload_bytes,
-        wire_bytes=result.wire_bytes,
-        reason=result.reason,
-    )

@@ -12,6 +12,7 @@ from offramp.clock import SystemClock
 from offramp.errors import SettingsError
 from offramp_evaluation.replay.flags import DEMO, add_experiment_flags, bundle_of, experiment_of
 from offramp_evaluation.shaper.command import PROXY, TC, TUN
+from offramp_evaluation.sweep.flags import add_changes_flag
 
 if TYPE_CHECKING:
     from offramp_evaluation.sweep.cell import Cell
@@ -39,14 +40,7 @@ class LiveCommand:
         parser.epilog = EPILOG
         parser.add_argument("scenario", type=Path, nargs="*", metavar="FILE.toml", help="as for `sweep`; or use flags")
         parser.add_argument("--out", type=Path, metavar="DIR", help="where records go; needed with a scenario")
-        parser.add_argument(
-            "--set",
-            dest="changes",
-            action="append",
-            default=[],
-            metavar="KEY=VALUE",
-            help="change a key of the scenario; may be repeated",
-        )
+        add_changes_flag(parser)
         parser.add_argument("--list", action="store_true", help="print the runs of the scenario, and perform none")
         parser.add_argument("--json", action="store_true", help="print the record (of a scenario: a summary) as JSON")
         parser.add_argument("--speed", type=float, default=1.0, metavar="FACTOR", help="1; all else is refused")

@@ -11,6 +11,7 @@ from offramp.cli import DONE, FAILED, INTERRUPTED
 from offramp.clock import SystemClock
 from offramp.errors import SettingsError
 from offramp.units import format_seconds
+from offramp_evaluation.sweep.flags import add_changes_flag
 
 if TYPE_CHECKING:
     from offramp_evaluation.sweep.folder import SweepFolder
@@ -36,14 +37,7 @@ class SweepCommand:
         parser.epilog = EPILOG
         parser.add_argument("scenario", type=Path, metavar="FILE.toml", help="see docs/evaluate.md for its keys")
         parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where records go, or go on")
-        parser.add_argument(
-            "--set",
-            dest="changes",
-            action="append",
-            default=[],
-            metavar="KEY=VALUE",
-            help="change a key of the scenario; may be repeated",
-        )
+        add_changes_flag(parser)
         parser.add_argument("--list", action="store_true", help="print the runs, and perform none")
         where = parser.add_mutually_exclusive_group()
         where.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")

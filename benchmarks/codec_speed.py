@@ -14,7 +14,8 @@ import numpy as np
 import zstandard
 
 from benchmarks.harness import CORES, Case, Claim, Times, a_parser, pin, report, shuffled
-from offramp.bundle.manifest import FORMAT, CutSpec, Manifest, SampleSpec, StageSpec, TensorSpec
+from offramp.bundle.manifest import FORMAT, Manifest, SampleSpec
+from offramp.bundle.specs import CutSpec, StageSpec, TensorSpec
 from offramp.bundle.tables import LEVELS, TOTAL, CutTables, TensorTables
 from offramp.codecs.catalog import open_codec
 from offramp.codecs.zstd import LEVEL, RARELY

@@ -20,15 +20,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import offramp
-from offramp.bundle.manifest import (
-    FORMAT,
-    BranchSpec,
-    CutSpec,
-    DiscoveredCut,
-    Manifest,
-    StageSpec,
-    check_bottlenecks,
-)
+from offramp.bundle.manifest import FORMAT, Manifest
+from offramp.bundle.specs import BranchSpec, CutSpec, DiscoveredCut, StageSpec, check_bottlenecks
 from offramp.bundle.store import MANIFEST, REFERENCE, write_manifest
 from offramp.bundle.tables import TABLES, CutTables, write_tables
 from offramp.errors import BundleError, ModelError

@@ -13,7 +13,8 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoPr
 from onnx.helper import make_graph, make_model, make_opsetid, make_tensor_value_info, np_dtype_to_tensor_dtype
 
 import offramp
-from offramp.bundle.manifest import SCORES, CutSpec
+from offramp.bundle.manifest import SCORES
+from offramp.bundle.specs import CutSpec
 from offramp_builder.export import OPSET, Fragment
 from offramp_builder.weights import WeightFile
 

@@ -22,7 +22,7 @@ import torch
 from torch import SymInt, Tensor
 from torch.fx import Node
 
-from offramp.bundle.manifest import TensorSpec
+from offramp.bundle.specs import TensorSpec
 from offramp.units import Bytes
 
 INPUT, OUTPUT, PREPROCESS = "input", "output", "preprocess"

@@ -14,7 +14,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from offramp.bundle.manifest import BottleneckSpec, CutSpec, SegmentSpec
+from offramp.bundle.specs import BottleneckSpec, CutSpec, SegmentSpec
 from offramp.bundle.store import WEIGHTS
 from offramp.errors import ModelError
 from offramp_builder.bottlenecks.bottleneck import Bottleneck

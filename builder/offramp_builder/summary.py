@@ -9,7 +9,8 @@ from rich.table import Table
 
 from offramp.bundle.exits import EXITS
 from offramp.bundle.jsonform import to_json
-from offramp.bundle.manifest import Manifest, TensorSpec
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import TensorSpec
 from offramp.units import format_bytes
 from offramp_builder.building import Built
 

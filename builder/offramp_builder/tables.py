@@ -15,7 +15,7 @@ import zstandard
 from numpy.typing import NDArray
 from torch import Tensor
 
-from offramp.bundle.manifest import TensorSpec
+from offramp.bundle.specs import TensorSpec
 from offramp.bundle.tables import LEVELS, TOTAL, CutTables, TensorTables
 from offramp.codecs.affine import GRAINS, Affine
 from offramp.codecs.leading import first_channels

@@ -16,7 +16,7 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from offramp.bundle.manifest import SegmentSpec
+from offramp.bundle.specs import SegmentSpec
 from offramp.errors import ModelError
 from offramp.runtime.threads import is_configured
 from offramp_builder.capture import Captured

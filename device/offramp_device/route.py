@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from offramp.bundle.manifest import Manifest, TensorSpec
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import TensorSpec
 from offramp.clock import Clock
 from offramp.codecs.catalog import open_codec
 from offramp.codecs.codec import Codec

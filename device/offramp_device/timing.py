@@ -12,8 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
-from offramp.bundle.manifest import Manifest, SegmentSpec
+from offramp.bundle.manifest import Manifest
 from offramp.bundle.shelf import CANDIDATES
+from offramp.bundle.specs import SegmentSpec
 from offramp.bundle.store import Bundle
 from offramp.clock import Clock
 from offramp.errors import BundleError

@@ -8,7 +8,7 @@ import onnx_ir
 import pytest
 from onnx import helper, numpy_helper
 
-from offramp.bundle.manifest import CutSpec, TensorSpec
+from offramp.bundle.specs import CutSpec, TensorSpec
 from offramp_builder.compose import compose
 from offramp_builder.export import Fragment
 from offramp_builder.weights import WeightFile

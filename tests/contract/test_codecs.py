@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offramp.bundle.manifest import Manifest, TensorSpec
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import TensorSpec
 from offramp.bundle.tables import NO_TABLES, TensorTables
 from offramp.codecs.affine import GRAINS, Grain
 from offramp.codecs.catalog import BASES, ENTROPY_STAGES, every_codec_name, open_codec

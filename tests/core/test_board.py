@@ -1,6 +1,6 @@
 import pytest
 
-from offramp.bundle.manifest import SegmentSpec
+from offramp.bundle.specs import SegmentSpec
 from offramp.clock import ManualClock
 from offramp.errors import SettingsError
 from offramp.records import Feature

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from offramp.bundle.jsonform import from_json, to_json
-from offramp.bundle.manifest import Manifest, SegmentSpec, TensorSpec
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import SegmentSpec, TensorSpec
 from offramp.bundle.store import Bundle, model_digest
 from offramp.errors import BundleError, PlanError
 from tests.support.features import a_manifest_sending, a_tensor, with_code

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from offramp.bundle.manifest import FileEntry
+from offramp.bundle.specs import FileEntry
 from offramp.bundle.store import (
     MANIFEST,
     MAX_MANIFEST,

@@ -1,7 +1,8 @@
 import pytest
 
 from offramp.bundle.jsonform import from_json, to_json
-from offramp.bundle.manifest import Manifest, TensorSpec
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import TensorSpec
 from offramp.errors import BundleError, PlanError
 from tests.support.manifests import a_manifest
 

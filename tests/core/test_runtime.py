@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from offramp.bundle.manifest import SegmentSpec
+from offramp.bundle.specs import SegmentSpec
 from offramp.bundle.store import WEIGHTS, Bundle
 from offramp.codecs.catalog import codec_names, open_codec
 from offramp.errors import BundleError, PlanError

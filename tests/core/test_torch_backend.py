@@ -21,7 +21,7 @@ import torch
 from onnx import StringStringEntryProto, TensorProto, helper
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from offramp.bundle.manifest import TensorSpec
+from offramp.bundle.specs import TensorSpec
 from offramp.bundle.store import WEIGHTS, Bundle, open_bundle
 from offramp.errors import BundleError, PlanError, SettingsError
 from offramp.records import Feature

@@ -5,7 +5,8 @@ A sample says itself what every branch will say about it: data[0, 0] = (label, c
 
 import numpy as np
 
-from offramp.bundle.manifest import Manifest, SegmentSpec
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import SegmentSpec
 from offramp.clock import Clock, ManualClock
 from offramp.measure.link import LinkEstimator
 from offramp.planning.resolve import resolve

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from offramp.bundle.manifest import HeadSpec
+from offramp.bundle.specs import HeadSpec
 from offramp.bundle.store import Bundle, open_bundle, write_manifest
 from offramp.clock import SystemClock
 from offramp.errors import PlanError

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from offramp.bundle.manifest import BottleneckSpec, CutSpec, Manifest, SampleSpec, TensorSpec
+from offramp.bundle.manifest import Manifest, SampleSpec
+from offramp.bundle.specs import BottleneckSpec, CutSpec, TensorSpec
 from offramp.bundle.tables import LEVELS, TOTAL, CutTables, TensorTables
 from offramp.records import Array, Feature
 from tests.support.manifests import a_manifest

@@ -1,16 +1,7 @@
 """A manifest without files: for what decides from the manifest alone."""
 
-from offramp.bundle.manifest import (
-    FORMAT,
-    BranchSpec,
-    CutSpec,
-    DiscoveredCut,
-    Manifest,
-    SampleSpec,
-    SegmentSpec,
-    StageSpec,
-    TensorSpec,
-)
+from offramp.bundle.manifest import FORMAT, Manifest, SampleSpec
+from offramp.bundle.specs import BranchSpec, CutSpec, DiscoveredCut, SegmentSpec, StageSpec, TensorSpec
 
 
 def a_manifest(stages: int = 4, *, branches: tuple[int, ...] = (1, 2), classes: int = 5) -> Manifest:

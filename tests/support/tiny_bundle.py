@@ -24,18 +24,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from offramp.bundle.manifest import (
-    FORMAT,
-    BottleneckSpec,
-    BranchSpec,
-    CutSpec,
-    DiscoveredCut,
-    Manifest,
-    SampleSpec,
-    SegmentSpec,
-    StageSpec,
-    TensorSpec,
-)
+from offramp.bundle.manifest import FORMAT, Manifest, SampleSpec
+from offramp.bundle.specs import BottleneckSpec, BranchSpec, CutSpec, DiscoveredCut, SegmentSpec, StageSpec, TensorSpec
 from offramp.bundle.store import REFERENCE, WEIGHTS, Bundle, write_manifest
 from offramp.bundle.tables import TABLES, CutTables, write_tables
 from tests.support.features import tables_of

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offramp.bundle.manifest import TensorSpec
+from offramp.bundle.specs import TensorSpec
 from offramp.bundle.tables import CutTables
 from offramp.codecs.affine import Affine, Grain
 from offramp.codecs.leading import first_channels

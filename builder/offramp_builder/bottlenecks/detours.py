@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 from torch.utils.flop_counter import FlopCounterMode
 
-from offramp.bundle.manifest import BottleneckSpec, CutSpec, TensorSpec
+from offramp.bundle.specs import BottleneckSpec, CutSpec, TensorSpec
 from offramp.errors import ModelError
 from offramp_builder.bottlenecks.bottleneck import Bottleneck
 from offramp_builder.capture import Captured

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from offramp.bundle.manifest import SegmentSpec
+from offramp.bundle.specs import SegmentSpec
 from offramp_builder.bottlenecks.bottleneck import Bottleneck
 from offramp_builder.bottlenecks.detours import as_tuple
 from offramp_builder.capture import Captured

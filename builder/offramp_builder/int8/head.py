@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from offramp.bundle.manifest import HeadSpec, SegmentSpec
+from offramp.bundle.specs import HeadSpec, SegmentSpec
 from offramp.bundle.store import Bundle, open_bundle, write_manifest
 from offramp.data import DataSet
 from offramp.data.held_out import to_fit

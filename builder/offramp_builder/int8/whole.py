@@ -19,7 +19,8 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 from onnx.helper import make_graph, make_model, make_tensor_value_info, np_dtype_to_tensor_dtype
 
 import offramp
-from offramp.bundle.manifest import SCORES, Manifest, SegmentSpec, TensorSpec
+from offramp.bundle.manifest import SCORES, Manifest
+from offramp.bundle.specs import SegmentSpec, TensorSpec
 from offramp.bundle.store import Bundle
 from offramp_builder.compose import with_names
 from offramp_builder.weights import WeightFile

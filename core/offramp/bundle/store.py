@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.bundle.jsonform import from_json, to_json
-from offramp.bundle.manifest import FileEntry, Manifest
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import FileEntry
 from offramp.bundle.tables import TABLES, read_tables
 from offramp.errors import BundleError
 from offramp.units import Bytes

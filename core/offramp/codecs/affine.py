@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.bundle.manifest import TensorSpec
+from offramp.bundle.specs import TensorSpec
 from offramp.codecs.bits import BitPacker, Levels, is_padded, packed_size, unpack_bits
 from offramp.codecs.layout import needs_floats
 from offramp.codecs.packer import Crossing, check_feature, convert

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from offramp.bundle.manifest import BottleneckSpec, Manifest
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import BottleneckSpec
 from offramp.bundle.tables import NO_TABLES
 from offramp.codecs.affine import GRAINS, Affine, Grain
 from offramp.codecs.codec import Codec

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.bundle.manifest import TensorSpec
+from offramp.bundle.specs import TensorSpec
 from offramp.codecs.layout import nothing_sent
 from offramp.codecs.packer import Crossing, check_feature
 from offramp.records import Array, Feature

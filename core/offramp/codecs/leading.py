@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from offramp.bundle.manifest import TensorSpec
+from offramp.bundle.specs import TensorSpec
 from offramp.bundle.tables import CutTables
 from offramp.codecs.affine import Affine
 from offramp.codecs.packer import CODE, Crossing, Packer

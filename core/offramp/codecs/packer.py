@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from offramp.bundle.manifest import TensorSpec
+from offramp.bundle.specs import TensorSpec
 from offramp.bundle.tables import NO_TABLES, CutTables
 from offramp.records import Array, Feature
 from offramp.units import Bytes

@@ -3,7 +3,8 @@
 from itertools import accumulate
 from typing import Any
 
-from offramp.bundle.manifest import BottleneckSpec, CutSpec, DiscoveredCut, Manifest, TensorSpec
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import BottleneckSpec, CutSpec, DiscoveredCut, TensorSpec
 from offramp.bundle.store import WEIGHTS, Bundle
 from offramp.errors import BundleError
 from offramp.exits.certificate import read_certificate

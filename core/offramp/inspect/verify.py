@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.bundle.manifest import HeadSpec, SegmentSpec
+from offramp.bundle.specs import HeadSpec, SegmentSpec
 from offramp.bundle.store import Bundle, open_bundle
 from offramp.errors import BundleError
 from offramp.records import Array, Feature

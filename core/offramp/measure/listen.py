@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.bundle.manifest import Manifest, TensorSpec
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import TensorSpec
 from offramp.bundle.store import Bundle
 from offramp.codecs.catalog import open_codec, open_stage
 from offramp.codecs.codec import Codec

@@ -2,7 +2,7 @@
 
 import onnxruntime
 
-from offramp.bundle.manifest import SegmentSpec
+from offramp.bundle.specs import SegmentSpec
 from offramp.bundle.store import Bundle
 from offramp.errors import BundleError
 from offramp.records import Feature

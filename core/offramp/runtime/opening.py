@@ -9,7 +9,8 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 
-from offramp.bundle.manifest import Manifest, SegmentSpec, TensorSpec
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import SegmentSpec, TensorSpec
 from offramp.bundle.store import Bundle
 from offramp.errors import BundleError
 from offramp.records import Feature

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.bundle.manifest import SegmentSpec
+from offramp.bundle.specs import SegmentSpec
 from offramp.records import Feature
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from offramp.bundle.manifest import Manifest, SegmentSpec, TensorSpec
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import SegmentSpec, TensorSpec
 from offramp.bundle.store import Bundle
 from offramp.errors import BundleError, MissingExtraError, SettingsError
 from offramp.records import Array, Feature

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.bundle.manifest import Manifest, TensorSpec
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import TensorSpec
 from offramp.errors import PayloadError, WireError
 from offramp.plan import NO_EXIT, ExitRule, Plan, parse_rule
 from offramp.records import NO_REVISION, Answer, EdgeTimings, Revision

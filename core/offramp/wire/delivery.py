@@ -20,9 +20,10 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
-from offramp.bundle.manifest import FileEntry, Manifest
+from offramp.bundle.manifest import Manifest
 from offramp.bundle.shelf import Part, shelf_lock, shelf_place
 from offramp.bundle.shelf import device_part as device_part  # noqa: PLC0414 - what a device asks for
+from offramp.bundle.specs import FileEntry
 from offramp.bundle.store import MANIFEST, Bundle, check_manifest, file_entry, open_bundle, read_manifest
 from offramp.errors import BundleError, InputError, LinkError, UnknownBundleError, WireError
 from offramp.units import Bytes, Seconds, format_bytes

@@ -13,7 +13,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.bundle.manifest import Manifest, SegmentSpec
+from offramp.bundle.manifest import Manifest
+from offramp.bundle.specs import SegmentSpec
 from offramp.clock import Clock
 from offramp.errors import PayloadError, PlanError
 from offramp.exits.catalog import open_policy

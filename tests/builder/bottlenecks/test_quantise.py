@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from offramp.bundle.manifest import TensorSpec
+from offramp.bundle.specs import TensorSpec
 from offramp.codecs.affine import Affine, Grain
 from offramp.codecs.packer import CODE, Crossing
 from offramp_builder.bottlenecks.quantise import Histogram, Rate, Rates, at_rate, chosen_sizes, quantised, sizes

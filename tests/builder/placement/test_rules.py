@@ -2,7 +2,7 @@
 
 import pytest
 
-from offramp.bundle.manifest import TensorSpec
+from offramp.bundle.specs import TensorSpec
 from offramp.errors import ModelError
 from offramp_builder.cuts import FoundCut, FoundTensor
 from offramp_builder.placement.rules import by_rule

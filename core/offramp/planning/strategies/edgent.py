@@ -22,7 +22,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from offramp.bundle.manifest import BranchSpec
+from offramp.bundle.specs import BranchSpec
 from offramp.plan import ExitRule
 from offramp.planning.bounds import wilson_low
 from offramp.planning.candidates import Candidate

@@ -49,12 +49,12 @@ def cached(
     Without `final` nothing after the last position runs.
     """
     positions = [*fresh, captured.end] if final else list(fresh)
-    one = next(features(captured, positions, [captured.examples[:1]]))
-    most = capacity(captured, fresh, final=final)
+    one = _of_one(captured, fresh, final)
+    most = _room(one)
     if len(data) > most:
         data = data.take(np.sort(rng.permutation(len(data))[:most]))
     # Filled in as the trunk yields them: never twice in memory.
-    places = [tensor.new_empty((len(data), *tensor.shape[1:])) for tensor in _kept(captured, fresh, one, final)]
+    places = [tensor.new_empty((len(data), *tensor.shape[1:])) for tensor in one]
     done = 0
     for found in features(captured, positions, (torch.from_numpy(batch) for batch in batches_of(data.samples))):
         kept = _kept(captured, fresh, found, final)
@@ -69,8 +69,17 @@ def cached(
 
 def capacity(captured: Captured, fresh: dict[int, list[Variant]], *, final: bool) -> int:
     """Of how many samples all features fit into memory."""
-    one = run_to(captured, [*fresh, captured.end], captured.examples[:1])
-    return max(1, _MOST // sum(tensor.nbytes for tensor in _kept(captured, fresh, one, final)))
+    return _room(_of_one(captured, fresh, final))
+
+
+def _room(of_one: Sequence[Tensor]) -> int:
+    return max(1, _MOST // sum(tensor.nbytes for tensor in of_one))
+
+
+def _of_one(captured: Captured, fresh: dict[int, list[Variant]], final: bool) -> Sequence[Tensor]:
+    """What is kept of one sample, as a batch of 1."""
+    positions = [*fresh, captured.end] if final else list(fresh)
+    return _kept(captured, fresh, run_to(captured, positions, captured.examples[:1]), final)
 
 
 def _kept(captured: Captured, fresh: dict[int, list[Variant]], found: CutFeatures, final: bool) -> Sequence[Tensor]:

@@ -117,7 +117,7 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
     exits = searched.exits if searched else _exits(learned, positions, recipe, sources.parts, screen)
     if searched:
         kept = choose_cuts(captured, recipe.cuts, [*(branch.position for branch in exits.branches), *narrowed])
-    bottlenecks = _bottlenecks(captured, recipe, sources.parts, out, screen)
+    bottlenecks = _bottlenecks(learned, recipe, sources.parts, out, screen)
     test_accuracy = None
     if sources.parts and not recipe.untrained:
         screen.progress("testing", 0, 1)
@@ -215,16 +215,17 @@ def _exits(
 
 
 def _bottlenecks(
-    captured: Captured, recipe: Recipe, parts: Parts | None, out: Path, screen: Screen
+    learned: Learned, recipe: Recipe, parts: Parts | None, out: Path, screen: Screen
 ) -> list[TrainedBottleneck]:
     if recipe.bottleneck is None or parts is None:
         return []
     settings = recipe.bottleneck
     screen.say(f"bottlenecks at {settings.at}: training on {len(parts.train):,} samples for {settings.epochs} epoch(s)")
     trained = train_bottlenecks(
-        captured,
+        learned.captured,
         settings,
         parts,
+        begun=learned.begun,
         waiting=lambda step: checkpoint_of_bottleneck(out, step),
         watch=screen,
         progress=screen.progress,

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from offramp.data import Parts
 from offramp.errors import InputError
+from offramp_builder.bottlenecks.training import Begun, begin
 from offramp_builder.branches.supervising import throw_away_classifiers
 from offramp_builder.bundle import REFERENCES
 from offramp_builder.capture import Captured, capture
+from offramp_builder.joint.narrowing import Narrowing
 from offramp_builder.joint.training import check_joint, train_jointly
 from offramp_builder.preprocess import preprocessor
 from offramp_builder.pretrained import save_weights
@@ -37,6 +39,8 @@ class Learned:
     captured: Captured
     branches: dict[int, nn.Module] | None
     """Those that learned together with it, by position; None where branches are still to be fitted."""
+    begun: Sequence[Begun] = ()
+    """Bottlenecks that learned together with it, and have yet to learn behind what it is now."""
 
 
 def learn(
@@ -62,10 +66,13 @@ def learn(
         objective = Supervision(captured.road, supervised, weight=settings.supervise, smoothing=settings.smoothing)
         train(captured.road, parts.train, settings, objective=objective, checkpoint=alone, watch=screen)
         captured = capture_road(model, sources)
-    branches = None
+    branches, begun = None, list[Begun]()
     if recipe.joint:
         joint = allowed(recipe.joint, parts.train)
-        _announce(f"training network and branches together for {joint.epochs} epoch(s)", together, screen)
+        if recipe.bottleneck and recipe.bottleneck.together:
+            begun = begin(captured, recipe.bottleneck, parts)
+        what = "network, branches and bottlenecks" if begun else "network and branches"
+        _announce(f"training {what} together for {joint.epochs} epoch(s)", together, screen)
         branches = train_jointly(
             captured,
             positions,
@@ -73,6 +80,7 @@ def learn(
             parts.train,
             joint,
             trained=recipe.train is not None or recipe.weights is not None,
+            narrowing=Narrowing(captured, begun, recipe.bottleneck) if begun and recipe.bottleneck else None,
             seed=recipe.seed_of_branches,
             checkpoint=together,
             watch=screen,
@@ -81,7 +89,7 @@ def learn(
         captured = capture_road(model, sources)
     if recipe.save_weights is not None:
         save_weights(model, recipe.save_weights, mean=sources.mean, std=sources.std)
-    return Learned(captured=captured, branches=branches)
+    return Learned(captured=captured, branches=branches, begun=begun)
 
 
 def capture_road(model: nn.Module, sources: Sources) -> Captured:

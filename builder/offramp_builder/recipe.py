@@ -87,6 +87,11 @@ class Recipe:
                 f"a bottleneck at {self.bottleneck.at} is taught by a trained network, on samples; give --data and "
                 f"--weights or --train, or leave the bottleneck out"
             )
+        if self.bottleneck is not None and self.bottleneck.together and self.joint is None:
+            raise SettingsError(
+                "[bottleneck] together is a weight in the training of network and branches together; give --joint LOSS "
+                "or [joint], or leave together out"
+            )
         if self.int8 and (self.untrained or not self.data):
             raise SettingsError(
                 "a head in int8 is made of a trained network, on samples; give --data and --weights or --train, or "

@@ -68,6 +68,9 @@ class BottleneckSettings(TrainSettings):
     """entropic: nats that a byte is worth. Higher, and payloads are smaller."""
     own_tail: bool = True
     """Whether a copy of the stages behind learns with the decoder; without it they stay the network's own."""
+    together: float = 0.0
+    """Weight of its answers while the network learns together with its branches; 0: the network before it stands still
+    from the beginning. After that the bottleneck learns on for `epochs`, behind the network as it is then."""
     views: int = 2
     """How often the samples pass the frozen stages, moved and mirrored anew, to be kept; as far as memory goes."""
     weights: Path | None = None
@@ -98,12 +101,25 @@ class BottleneckSettings(TrainSettings):
             raise SettingsError(f"distill {self.distill} is a share of the loss; give one between 0 and 1")
         if not (math.isfinite(self.distill_temperature) and self.distill_temperature > 0):
             raise SettingsError(f"distill_temperature {self.distill_temperature} must be a positive number, such as 3")
-        for name, value in (("features", self.features), ("byte_weight", self.byte_weight)):
+        for name, value in (
+            ("features", self.features),
+            ("byte_weight", self.byte_weight),
+            ("together", self.together),
+        ):
             if not (math.isfinite(value) and value >= 0):
                 raise SettingsError(f"{name} {value} must be 0 or more")
         if self.onward and self.weights is None:
             raise SettingsError(
                 "onward goes on from weights that were trained before; give weights too, or leave it out"
+            )
+        if self.together and self.weights is not None:
+            raise SettingsError(
+                "together begins a bottleneck with the network that it learns with, and weights bring one along; leave "
+                "one of them out"
+            )
+        if self.together and any(request.kind == "attention" for request in requests):
+            raise SettingsError(
+                "attention ranks the channels of a network that stands still; take nested, or leave together out"
             )
         if self.views < 1:
             raise SettingsError(f"{self.views} views of the samples teach nothing; give at least 1")

@@ -2,7 +2,7 @@
 
     frozen trunk ─► branches, fitted to it: where they begin, and which of a kind's variants it is
     samples ─► trunk ─┬─► branch ─┬─► … ─► end        all answers ─► joint loss ─► everything learns
-                      heard       heard
+                      heard       heard                 … and those of bottlenecks that begin with it
 
 # N samples, C channels
 """
@@ -26,6 +26,7 @@ from offramp_builder.capture import Captured
 from offramp_builder.features import run_to
 from offramp_builder.joint.catalog import JOINT_LOSSES
 from offramp_builder.joint.losses import Heard, JointLoss, Setting
+from offramp_builder.joint.narrowing import Narrowing
 from offramp_builder.joint.settings import JointSettings
 from offramp_builder.training.augment import shrink
 from offramp_builder.training.listening import Listener, Place, place_at
@@ -47,6 +48,7 @@ def train_jointly(
     settings: JointSettings,
     *,
     trained: bool,
+    narrowing: Narrowing | None = None,
     seed: int = 0,
     checkpoint: Path | None = None,
     watch: Watch | None = None,
@@ -63,6 +65,7 @@ def train_jointly(
         data: To train on.
         settings: Without a rate, a trunk that is `trained` learns at a fifth of the optimizer's own.
         trained: Whether the trunk knows something already.
+        narrowing: Bottlenecks that learn with them.
         seed: Of the branches' first weights; the order of the samples has `settings.seed`.
         checkpoint: Where an interrupted training waits.
         watch: Told after each step.
@@ -85,7 +88,7 @@ def train_jointly(
         )
     )
     places = place_at(captured, [*positions, _last(captured)] if settings.features else positions)
-    objective = _Together(captured.road, list(variants.values()), places, loss)
+    objective = _Together(captured.road, list(variants.values()), places, loss, narrowing)
     if trained and settings.rate is None:
         name = fitting_optimizer(captured.road) if settings.optimizer == "auto" else settings.optimizer
         settings = replace(settings, optimizer=name, rate=_GENTLER * settings.peak_rate(name))
@@ -119,14 +122,22 @@ def check_joint(captured: Captured, positions: Sequence[int], kind: str, setting
 class _Together(Objective):
     """All exits' answers to what is heard in the trunk, and the loss of them all."""
 
-    def __init__(self, trunk: nn.Module, variants: Sequence[Variant], places: Sequence[Place], loss: JointLoss) -> None:
+    def __init__(
+        self,
+        trunk: nn.Module,
+        variants: Sequence[Variant],
+        places: Sequence[Place],
+        loss: JointLoss,
+        narrowing: Narrowing | None,
+    ) -> None:
         """`places` are the branches', and perhaps that of the network's last feature."""
         super().__init__()
         self.pools = nn.ModuleList(variant.pool for variant in variants)
         self.heads = nn.ModuleList(variant.head for variant in variants)
         self.joint = loss
+        self.narrowing = narrowing
         self._places = list(places)
-        self._listener = Listener(trunk, places)
+        self._listener = Listener(trunk, [*places, *(narrowing.places if narrowing else ())])
 
     def loss(self, logits_NK: Tensor, batch: Batch) -> Tensor:
         features = [self._listener.heard[place] for place in self._places]
@@ -134,6 +145,9 @@ class _Together(Objective):
         answers = [_full(head(feature)) for head, feature in zip(self.heads, pooled, strict=True)]
         means = [_mean(feature) for feature in (*pooled, *features[len(pooled) :])]
         found: Tensor = self.joint(Heard(answers=answers, final_NK=logits_NK, means=means), batch)
+        if self.narrowing is not None:
+            narrowed = [self._listener.heard[place] for place in self.narrowing.places]
+            found = found + self.narrowing.loss(narrowed, logits_NK, batch)
         return found
 
     def close(self) -> None:

@@ -2,7 +2,8 @@
 
 python -m benchmarks.exits                                                       the shipped demo: a look, no download
 python -m benchmarks.exits --task mitbih --data mitbih:PATH --keep               builds three bundles, then all of it
-python -m benchmarks.exits --task cifar10 --data cifar10:PATH --bundles A B C    of bundles that are there already
+python -m benchmarks.exits --task cifar10 --data cifar10:PATH --bundles A B C    of bundles that are there already, of
+                                                                                 one kind of branch or of several
 python -m benchmarks.exits --write                                               the chapter anew, from kept records
 """
 
@@ -10,14 +11,16 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.exits.chapter import RECORDS, best_of, rivals, rows_of, write_chapter
-from benchmarks.exits.contest import Score, Subject, compete, compete_in_time, without_order
-from benchmarks.exits.curves import curves_of
+from benchmarks.exits.bitmap import masked_along_paths
+from benchmarks.exits.chapter import RECORDS, best_of, rivals, rows_apart, rows_of, rows_of_kinds, write_chapter
+from benchmarks.exits.contest import Score, Subject, compete, compete_in_time, instance_policies, without_order
+from benchmarks.exits.curves import Spot, curves_of
+from benchmarks.exits.kinds import asked_of, by_kind, named
 from benchmarks.exits.references import references
 from benchmarks.exits.subjects import bundles_of, subject_of
 from benchmarks.exits.tasks import TASKS, Task
@@ -61,34 +64,40 @@ def study(task: Task, arguments: argparse.Namespace) -> dict[str, Any]:
     if not bundles:
         bundles = bundles_of(task, data, arguments.seeds, arguments.out)
     subjects = [subject_of(Path(bundle), data, arguments.out, limit=limit) for bundle in bundles]
-    seeds = [_contest(subject, task) for subject in subjects]
+    apart = {name: subject_of(bundle, data, arguments.out) for name, bundle in arguments.apart}
+    kinds = by_kind(subjects)
+    contests = {kind: [_contest(subject, task, list(kinds)) for subject in some] for kind, some in kinds.items()}
+    first, *others = kinds
     record: dict[str, Any] = {
         "task": task.name,
         "data": {"name": subjects[0].test.origin.data, "test": len(subjects[0].test)},
         "macs": subjects[0].charge.whole,
         "first_exit": min(subjects[0].charge.before[cut] for cut in subjects[0].cuts) / subjects[0].charge.whole,
         "drop": task.drop,
-        "seeds": seeds,
-        "curves": {name: [asdict(spot) for spot in spots] for name, spots in curves_of(subjects[0], task).items()},
-        "apart": {},
+        "kind": first,
+        "seeds": contests[first],
+        "kinds": {kind: contests[kind] for kind in others},
+        "curves": {name: [asdict(spot) for spot in spots] for name, spots in _curves(kinds, task)},
+        "apart": {name: _contest(subject, task, [subject.kind]) for name, subject in apart.items()},
+        "bitmap": {
+            name: [asdict(one) for one in masked_along_paths(subject, task)]
+            for name, subject in ({f"seed {subject.seed}": subject for subject in subjects} | apart).items()
+            if subject.kind == "exclusion"
+        },
         "machine": machine(),
         "remark": arguments.remark,
     }
-    for text in arguments.apart:
-        name, _, bundle = text.partition("=")
-        say(f"{task.name}: {name}, apart")
-        record["apart"][name] = _contest(subject_of(Path(bundle), data, arguments.out), task)
     if task.streams:
-        record["shuffled"] = [_shuffled(subjects[0], task, seeds[0])]
+        record["shuffled"] = [_shuffled(subjects[0], task, contests[first][0])]
     if arguments.references:
         kept = arguments.out / f"{task.name}-references.json"
         record["references"] = [asdict(one) for one in references(task, data, subjects[0].charge.whole, kept)]
-    rules = {one["policy"]: one["rule"] for one in seeds[0]["scores"]}
     clocked = CLOCKED_QUICKLY if arguments.quick else arguments.clock
     if clocked:
+        rules = _rules(kinds, contests)
         say(f"{task.name}: wall clock of {len(rules)} rules")
         part = split(load(data, Request(limit=limit)), seed=subjects[0].test.origin.seed).test
-        record["wall"] = wall_clock(Path(bundles[0]), rules, part, clocked)
+        record["wall"] = wall_clock(rules, part, clocked)
     return record
 
 
@@ -96,10 +105,11 @@ def claims_of(task: Task, record: dict[str, Any]) -> list[Claim]:
     """What issue and README promise, as found in the record."""
     rows = rows_of([seed["scores"] for seed in record["seeds"]], task.drop)
     instance, temporal = (rivals(rows, temporal=which) for which in (False, True))
-    best = best_of([*instance, *temporal])
+    together = [row for rows in rows_apart(record).values() for row in rows]
+    best = best_of([*instance, *temporal, *rows_of_kinds(record), *together])
     limit = CLAIMED.get(task.name, 1.0)
     claims = [
-        Claim(name=f"{task.name}: operations", found=best.operations.mean, limit=limit, detail=best.policy),
+        Claim(name=f"{task.name}: operations", found=best.operations.mean, limit=limit, detail=best.title),
         Claim(name=f"{task.name}: lost with these", found=100 * best.lost, limit=100 * task.drop, unit="pt"),
     ]
     if temporal:
@@ -114,12 +124,39 @@ def claims_of(task: Task, record: dict[str, Any]) -> list[Claim]:
     return claims
 
 
-def _contest(subject: Subject, task: Task) -> dict[str, Any]:
+def _contest(subject: Subject, task: Task, kinds: Sequence[str]) -> dict[str, Any]:
+    """Of one bundle, where branches of these kinds compete."""
     scores: list[Score] = []
-    for score in compete(subject, task):
-        say(f"{subject.name}, seed {subject.seed}: {score.policy} {100 * score.operations:.1f} %, {score.rule}")
+    for score in compete(subject, task, asked_of(subject.kind, kinds, instance_policies(subject))):
+        say(f"{subject.kind}, seed {subject.seed}: {score.policy} {100 * score.operations:.1f} %, {score.rule}")
         scores.append(score)
-    return {"bundle": subject.name, "seed": subject.seed, "scores": [asdict(score) for score in scores]}
+    return {
+        "bundle": subject.name,
+        "kind": subject.kind,
+        "seed": subject.seed,
+        "trained": subject.trained,
+        "scores": [asdict(score) for score in scores],
+    }
+
+
+def _curves(kinds: Mapping[str, Sequence[Subject]], task: Task) -> Iterator[tuple[str, list[Spot]]]:
+    """Of one seed of each kind."""
+    for kind, subjects in kinds.items():
+        policies = asked_of(kind, list(kinds), instance_policies(subjects[0]))
+        for name, spots in curves_of(subjects[0], task, policies).items():
+            yield named(name, kind, list(kinds)), spots
+
+
+def _rules(
+    kinds: Mapping[str, Sequence[Subject]], contests: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> dict[str, tuple[Path, str]]:
+    """What is timed: the rules of one seed of each kind; the network without exits once."""
+    found: dict[str, tuple[Path, str]] = {}
+    for kind, subjects in kinds.items():
+        for score in contests[kind][0]["scores"]:
+            if score["policy"] != "none" or not found:
+                found[named(score["policy"], kind, list(kinds))] = Path(subjects[0].place), score["rule"]
+    return found
 
 
 def _shuffled(subject: Subject, task: Task, contest: dict[str, Any]) -> list[dict[str, Any]]:
@@ -129,13 +166,24 @@ def _shuffled(subject: Subject, task: Task, contest: dict[str, Any]) -> list[dic
     return [asdict(score) for score in compete_in_time(without_order(subject, seed=subject.seed), task, over=over)]
 
 
+def _bundle_apart(text: str) -> tuple[str, Path]:
+    name, _, place = text.partition("=")
+    if not (name and place):
+        raise argparse.ArgumentTypeError(f"{text!r} names no bundle; write NAME=DIR")
+    return name, Path(place)
+
+
 def _parse(flags: Sequence[str] | None = None) -> argparse.Namespace:
     parser = a_parser((__doc__ or "").partition("\n")[0])
     parser.add_argument("--task", choices=list(TASKS), default="demo", help="default: demo")
     parser.add_argument("--data", metavar="KIND:PATH", help="the task's, such as cifar10:FOLDER")
-    parser.add_argument("--bundles", nargs="+", type=Path, metavar="DIR", help="one trunk, other branches each")
+    parser.add_argument(
+        "--bundles", nargs="+", type=Path, metavar="DIR", help="one trunk, other branches each; those of a kind are seeds"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="bundles to build where none is given (default: 3)")
-    parser.add_argument("--apart", action="append", default=[], metavar="NAME=DIR", help="trained jointly, say")
+    parser.add_argument(
+        "--apart", action="append", type=_bundle_apart, default=[], metavar="NAME=DIR", help="trained jointly, say"
+    )
     parser.add_argument("--references", action="store_true", help="train small networks beside (mitbih)")
     parser.add_argument("--clock", type=int, default=CLOCKED, metavar="N", help=f"samples timed (default: {CLOCKED})")
     parser.add_argument("--remark", default="", metavar="TEXT", help="said below the table: a busy machine, say")

@@ -1,7 +1,7 @@
 """The exits chapter of docs/RESULTS.md, with its figures: from the records in docs/records, and from nothing else."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,8 @@ class Row:
     """One policy over all seeds."""
 
     policy: str
+    kind: str
+    """Of the branches; empty where a record does not say."""
     operations: Spread
     measures: Mapping[str, Spread]
     losses: Spread
@@ -64,12 +66,35 @@ class Row:
     def lost(self) -> float:
         return self.losses.mean
 
+    @property
+    def title(self) -> str:
+        """Policy and kind of branch."""
+        return f"{self.policy} on {self.kind}" if self.kind else self.policy
 
-def rows_of(contests: Sequence[Sequence[Mapping[str, Any]]], drop: float) -> list[Row]:
+
+def rows_of(contests: Sequence[Sequence[Mapping[str, Any]]], drop: float, kind: str = "") -> list[Row]:
     """By policy, the scores of all seeds in one; the policies that every seed has, in their order."""
     by_seed = [{_name(score["policy"]): score for score in scores} for scores in contests]
     common = [policy for policy in by_seed[0] if all(policy in scores for scores in by_seed)]
-    return [_row(policy, [scores[policy] for scores in by_seed], drop) for policy in common]
+    return [_row(policy, kind, [scores[policy] for scores in by_seed], drop) for policy in common]
+
+
+def rows_of_kinds(record: Mapping[str, Any]) -> list[Row]:
+    """Of the kinds of branch beside the first, on the same network."""
+    by_kind = (rows_of([seed["scores"] for seed in seeds], record["drop"], kind) for kind, seeds in _kinds(record))
+    return [row for rows in by_kind for row in rows if row.policy != "none"]
+
+
+def rows_apart(record: Mapping[str, Any]) -> dict[str, list[Row]]:
+    """By name, those of every network that was trained together with its branches; the first is it without exits."""
+    apart = record["apart"].items()
+    return {name: rows_of([one["scores"]], record["drop"], one.get("kind", "")) for name, one in apart}
+
+
+def _kinds(record: Mapping[str, Any]) -> Iterable[tuple[str, Sequence[Mapping[str, Any]]]]:
+    """Those beside the first, with their contests."""
+    found: Mapping[str, Sequence[Mapping[str, Any]]] = record.get("kinds", {})
+    return found.items()
 
 
 def best_of(rows: Sequence[Row]) -> Row:
@@ -213,12 +238,13 @@ def _apart(record: Mapping[str, Any], drop: float) -> list[str]:
     return [*lines, ""]
 
 
-def _row(policy: str, scores: Sequence[Mapping[str, Any]], drop: float) -> Row:
+def _row(policy: str, kind: str, scores: Sequence[Mapping[str, Any]], drop: float) -> Row:
     measures = {name: Spread.of([one["measures"][name] for one in scores]) for name in scores[0]["measures"]}
     cuts = sorted({cut for one in scores for cut in one["leave"]}, key=int)
     losses = Spread.of([one["lost"] for one in scores])
     return Row(
         policy=policy,
+        kind=kind,
         operations=Spread.of([one["operations"] for one in scores]),
         measures=measures,
         losses=losses,

@@ -36,6 +36,12 @@ class Subject:
     name: str
     seed: int
     """Of its branches."""
+    place: str = ""
+    """Where the bundle lies."""
+    kind: str = ""
+    """Of its branches."""
+    trained: str = ""
+    """For how long network and branches learned together; empty where the network stood still."""
     charge: Charge
     final_temperature: float
     calibration: Evidence
@@ -92,12 +98,15 @@ def bench_of(subject: Subject, task: Task) -> Bench:
     return Bench(recorded=said, charge=subject.charge, quality=quality)
 
 
-def compete(subject: Subject, task: Task) -> Iterator[Score]:
-    """The network without exits, then every policy tuned to the drop that the task accepts."""
+def compete(subject: Subject, task: Task, policies: Sequence[str] | None = None) -> Iterator[Score]:
+    """The network without exits, then every policy tuned to the drop that the task accepts.
+
+    `policies` are the instance policies that take part; None: all that there are.
+    """
     bench = bench_of(subject, task)
     yield judge(subject, task, bench.judge(NO_EXIT), policy="none")
     instances = []
-    for name in instance_policies(subject):
+    for name in instance_policies(subject) if policies is None else policies:
         instances.append(tune(name, subject.cuts, bench, drop=task.drop))
         yield judge(subject, task, instances[-1], policy=name)
     if task.streams:

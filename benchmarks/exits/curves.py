@@ -34,10 +34,14 @@ class Spot:
     measures: Mapping[str, float]
 
 
-def curves_of(subject: Subject, task: Task) -> dict[str, list[Spot]]:
-    """By policy, every rule of its path that asks all branches: nothing is tuned here."""
+def curves_of(subject: Subject, task: Task, instances: Sequence[str] | None = None) -> dict[str, list[Spot]]:
+    """By policy, every rule of its path that asks all branches: nothing is tuned here.
+
+    `instances` are the instance policies that take part; None: all that there are.
+    """
     bench = Bench(recorded=subject.test, charge=subject.charge)
-    policies = [*instance_policies(subject), *(temporal_policies() if task.streams else [])]
+    some = instance_policies(subject) if instances is None else instances
+    policies = [*some, *(temporal_policies() if task.streams else [])]
     found: dict[str, list[Spot]] = {}
     for name in policies:
         found[name] = []

@@ -1,5 +1,6 @@
 """Bundles, built where they are missing, and the tapes of what they say: all of it resumes where it was stopped."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -50,11 +51,23 @@ def subject_of(bundle: Path, data: str, out: Path, *, limit: int | None = None) 
     return Subject(
         name=manifest.name,
         seed=int(manifest.provenance.get("branch_seed", manifest.provenance.get("seed", "0"))),
+        place=str(bundle),
+        kind="+".join(dict.fromkeys(branch.kind for branch in manifest.branches)),
+        trained=trained_for(manifest.provenance.get("joint", "")),
         charge=Charge.of(manifest),
         final_temperature=manifest.final_temperature,
         calibration=evidence_of(said, "calibration"),
         test=evidence_of(said, "test"),
     )
+
+
+def trained_for(joint: str) -> str:
+    """For people, from what a build says of a joint training: how many epochs, and on what pictures; empty of none."""
+    epochs = re.search(r"\bepochs=(\d+)", joint)
+    if not epochs:
+        return ""
+    small = re.findall(r"\((\d+), (\d+)\)", joint)
+    return epochs[1] + "".join(f", {some} at {side} px" for some, side in small)
 
 
 def _is_bundle(place: Path) -> bool:

@@ -16,10 +16,11 @@ BURST = 50
 _WARM = 20
 
 
-def wall_clock(bundle: Path, rules: Mapping[str, str], part: DataSet, samples: int) -> dict[str, dict[str, float]]:
+def wall_clock(rules: Mapping[str, tuple[Path, str]], part: DataSet, samples: int) -> dict[str, dict[str, float]]:
     """By name, p50, p95 and mean in seconds, of samples from the beginnings of all streams.
 
-    A device holds the whole network (`split=end`), so that what is timed is what the rule executes, on one thread.
+    `rules` are bundles and what is asked of them. A device holds the whole network (`split=end`), so that what is timed
+    is what the rule executes, on one thread.
     """
     configure_threads(1)
     stream_N = np.zeros(len(part), np.int64) if part.stream_N is None else part.stream_N
@@ -30,7 +31,7 @@ def wall_clock(bundle: Path, rules: Mapping[str, str], part: DataSet, samples: i
     with ExitStack() as opened:
         devices = {
             name: opened.enter_context(Device.open(bundle, plan=f"split=end, exit={rule}"))
-            for name, rule in rules.items()
+            for name, (bundle, rule) in rules.items()
         }
         for device in devices.values():
             for row in turns[0][:_WARM]:

@@ -48,7 +48,7 @@ def learned(
         [captured.position("layer2")],
         "linear",
         squares_parts().train,
-        JointSettings(loss="distill", epochs=4, batch=32, shift=0.0),
+        JointSettings(loss="distill", epochs=4, batch=32, shift=0.0, optimizer="muon", rate=0.03),
         trained=False,
         narrowing=narrowing,
         checkpoint=checkpoint,
@@ -105,7 +105,7 @@ def test_a_bottleneck_that_was_never_here_cannot_go_on() -> None:
     ("changed", "message"),
     [
         ({"together": -1.0}, "must be 0 or more"),
-        ({"together": 0.5, "weights": Path("w.pt")}, "leave one out"),
+        ({"together": 0.5, "weights": Path("w.pt")}, "leave one of them out"),
         ({"together": 0.5, "at": "layer2:attention"}, "attention ranks the channels of a network that stands still"),
     ],
 )

@@ -16,12 +16,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.chapters import RECORDS
 from benchmarks.exits.bitmap import masked_along_paths
-from benchmarks.exits.chapter import RECORDS, best_of, rivals, rows_apart, rows_of, rows_of_kinds, write_chapter
+from benchmarks.exits.chapter import write_chapter
 from benchmarks.exits.contest import Score, Subject, compete, compete_in_time, instance_policies, without_order
 from benchmarks.exits.curves import Spot, curves_of
 from benchmarks.exits.kinds import asked_of, by_kind, named
 from benchmarks.exits.references import references
+from benchmarks.exits.rows import best_of, rivals, rows_apart, rows_of, rows_of_kinds
 from benchmarks.exits.subjects import bundles_of, subject_of
 from benchmarks.exits.tasks import TASKS, Task
 from benchmarks.exits.wall import wall_clock
@@ -178,7 +180,11 @@ def _parse(flags: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--task", choices=list(TASKS), default="demo", help="default: demo")
     parser.add_argument("--data", metavar="KIND:PATH", help="the task's, such as cifar10:FOLDER")
     parser.add_argument(
-        "--bundles", nargs="+", type=Path, metavar="DIR", help="one trunk, other branches each; those of a kind are seeds"
+        "--bundles",
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="one trunk, other branches each; of a kind, other seeds",
     )
     parser.add_argument("--seeds", type=int, default=3, help="bundles to build where none is given (default: 3)")
     parser.add_argument(

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from benchmarks.exits import chapter, subjects
-from benchmarks.exits.chapter import Spread, best_of, rivals, rows_of
 from benchmarks.exits.contest import (
     Subject,
     compete,
@@ -21,6 +20,7 @@ from benchmarks.exits.contest import (
 )
 from benchmarks.exits.curves import curves_of, draw
 from benchmarks.exits.references import Reference, smallest_within
+from benchmarks.exits.rows import Spread, best_of, rivals, rows_of
 from benchmarks.exits.tasks import TASKS, Task, macro_f1
 from offramp.errors import InputError
 from offramp.exits.catalog import POLICIES

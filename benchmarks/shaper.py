@@ -29,6 +29,7 @@ from benchmarks.processes import environment
 from offramp.errors import SettingsError
 from offramp.units import BitsPerSecond, Seconds
 from offramp_evaluation.shaper.kernel import FRAME, PAYLOAD
+from offramp_evaluation.shaper.link import parse_schedule
 from offramp_evaluation.shaper.namespaces import inside, why_not
 from offramp_evaluation.traces import generate
 from offramp_evaluation.traces.formats import read_trace
@@ -52,7 +53,10 @@ CHECKED = (2, 20)
 STEEP = "20mbit,40ms"
 IP_PACKET = 1_500
 NEAR, FAR = "10.79.0.1", "10.79.0.2"
-READ, SMALL = 65_536, 16_384
+READ = 65_536
+LEAST_SENT, AHEAD = 8_192, Seconds(0.007)
+"""Bytes, or what passes in this time, that a sender may have on its way through a token bucket: more overflows its
+queue, less leaves it empty."""
 
 Connect = Callable[[], tuple[socket.socket, socket.socket]]
 """A fresh connection through the link: (sender, receiver)."""
@@ -257,14 +261,15 @@ def through_packets(kind: str, link: str) -> Iterator[Connect]:
     """From inside a namespace to here."""
     name = "offramp-bench"
     flags = ["--by", kind, "--namespace", name, "--near", NEAR, "--far", FAR, "--link", link]
+    ahead = max(LEAST_SENT, round(parse_schedule(link).steps[0][1].up * AHEAD / 8))
     with _shaping(*flags), ExitStack() as opened:
         listening = opened.enter_context(socket.create_server((NEAR, 0)))
 
         def connect() -> tuple[socket.socket, socket.socket]:
             with inside(name):
                 sender = socket.socket()
-            if kind == "tc":  # no more on its way than the bucket's queue holds: what it drops comes in lumps
-                sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
+            if kind == "tc":  # what a bucket drops comes in lumps, later
+                sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ahead)
             sender.connect((NEAR, listening.getsockname()[1]))
             receiver, _ = listening.accept()
             return _quick(sender), _quick(receiver)

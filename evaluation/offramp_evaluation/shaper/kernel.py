@@ -9,13 +9,14 @@ import contextlib
 from pathlib import Path
 
 from offramp.errors import SettingsError
-from offramp.units import BitsPerSecond, Bytes, format_seconds
+from offramp.units import BitsPerSecond, Bytes, Seconds, format_seconds
 from offramp_evaluation.shaper.following import Following
 from offramp_evaluation.shaper.link import Link, Schedule
 from offramp_evaluation.shaper.namespaces import a_namespace, ip, near_card, run
 
-BURST = Bytes(3_000)
-"""Two full frames: less than that, and the bucket cannot keep its rate above some Mbit/s."""
+BURST, LATE = Bytes(3_000), Seconds(0.005)
+"""What a bucket holds: two full frames, or more where that passes in less than a busy kernel's timer may be late; what
+flows over is lost to the rate."""
 LIMIT = Bytes(65_536)
 """That wait in front of the bucket; what comes beyond is dropped."""
 FASTEST = BitsPerSecond(30e9)
@@ -49,6 +50,8 @@ class KernelLink:
         with contextlib.ExitStack() as opened:
             opened.enter_context(a_namespace(self._name))
             ip("link", "add", self._card, "type", "veth", "peer", "name", FAR, "netns", self._name)
+            # With its namespace it would go some moments later, and be in the way of the next of this name.
+            opened.callback(ip, "link", "del", self._card)
             ip("address", "add", self._near, "peer", self._far, "dev", self._card)
             ip("-n", self._name, "address", "add", self._far, "peer", self._near, "dev", FAR)
             ip("link", "set", self._card, "up")
@@ -94,4 +97,6 @@ def _refuse_delays(schedule: Schedule) -> None:
 def _bucket(rate: BitsPerSecond) -> list[str]:
     if rate <= 0:  # no rate is none: a burst below every frame lets nothing pass
         return ["root", "tbf", "rate", "8bit", "burst", "1", "limit", "1"]
-    return ["root", "tbf", "rate", f"{round(min(rate, FASTEST))}bit", "burst", str(BURST), "limit", str(LIMIT)]
+    rate = min(rate, FASTEST)
+    burst = max(BURST, round(rate * LATE / 8))
+    return ["root", "tbf", "rate", f"{round(rate)}bit", "burst", str(burst), "limit", str(LIMIT)]

@@ -37,6 +37,7 @@ from offramp_builder.training.watch import Watch
 
 _GENTLER = 0.2  # share of an optimizer's own rate that a trunk which was trained already can bear
 _TRIED_ON, _TRIES = 5_000, 3  # samples and passes that choose between variants on a trunk which has learned nothing yet
+_BEGUN_ON = 10_000  # samples, at most, that branches are fitted to before everything learns
 _MOMENTUM = 0.1  # of branches' standardisation while features change under it
 
 
@@ -193,7 +194,7 @@ def _begun(
     if not trained:
         fresh = {position: [replace(one, epochs=_TRIES) for one in variants] for position, variants in fresh.items()}
     # A beginning is all that is asked for: a part will do, of which the features can be kept.
-    enough = capacity(captured, fresh, final=True) if trained else _TRIED_ON
+    enough = min(capacity(captured, fresh, final=True), _BEGUN_ON) if trained else _TRIED_ON
     data = data.take(np.sort(np.random.default_rng(seed).permutation(len(data))[:enough]))
     if trained or any(len(variants) > 1 for variants in fresh.values()):
         chosen = fit_branches(captured, fresh, kind, data, settings=BranchSettings(), seed=seed, progress=progress)

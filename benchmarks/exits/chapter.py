@@ -21,6 +21,10 @@ _NOTHING_SAVED = (
     "Looking back saves nothing here: a sample that ends a scene runs to the end of the network, and so does the next, "
     "which is unlike it; a branch that is sure of both needs neither."
 )
+_MATCHED = (
+    "Where exactly as much is lost as is accepted, on test samples, lies between rules tuned to lose less and "
+    "rules tuned to lose more: there policies can be compared."
+)
 
 
 def write_chapter() -> int:
@@ -65,7 +69,7 @@ def _section(record: Mapping[str, Any]) -> list[str]:
         f"calibration samples to lose at most {100 * drop:g} points in every measure; what stands here is what they do "
         f"on test samples: {over}." + (f" {task.chosen}" if task.chosen else ""),
         "",
-        *_table([*rows, *rows_of_kinds(record)], record.get("wall", {}), several),
+        *_table([*rows, *rows_of_kinds(record)], record.get("wall", {}), several, drop),
         *([record["remark"]] if record.get("remark") else []),
         "",
         *_verdict([*rows, *rows_of_kinds(record)], drop),
@@ -83,22 +87,28 @@ def _measured(row: Row) -> str:
     return " and ".join(f"{_NAMES[name]} {value.shown()} %" for name, value in row.measures.items())
 
 
-def _table(rows: Sequence[Row], wall: Mapping[str, Mapping[str, float]], several: Sequence[str]) -> list[str]:
+def _table(
+    rows: Sequence[Row], wall: Mapping[str, Mapping[str, float]], several: Sequence[str], drop: float
+) -> list[str]:
     """`several` are the kinds of branch, where there are more than one."""
     measures = list(rows[0].measures)
+    matched = any(row.matched for row in rows)
     head = ["policy", *(["branches"] if several else []), "operations %", *(f"{_NAMES[name]} %" for name in measures)]
-    head += ["lost, points", "leave at the branches, then sent %", "ECE %", *(["p50 / p95 ms"] if wall else [])]
+    head += ["lost, points", *([f"operations % where {100 * drop:g} are lost"] if matched else [])]
+    head += ["leave at the branches, then sent %", "ECE %", *(["p50 / p95 ms"] if wall else [])]
     lines = [_line(head), _line(["---"] * len(head))]
     for row in rows:
         share = " · ".join(f"{100 * value:.0f}" for value in (*row.leave.values(), 1 - sum(row.leave.values())))
         cells = [f"`{row.policy}`", *([row.kind] if several else []), row.operations.shown()]
-        cells += [*(row.measures[name].shown() for name in measures), row.losses.shown(2), share, row.error.shown()]
+        cells += [*(row.measures[name].shown() for name in measures), row.losses.shown(2)]
+        cells += [*([row.matched.shown() if row.matched else ""] if matched else []), share, row.error.shown()]
         if wall:
             key = named(row.policy, row.kind, several) if several else row.policy
             times = next((time for name, time in wall.items() if name_of(name) == key), None)
             cells.append(f"{1e3 * times['p50']:.2f} / {1e3 * times['p95']:.2f}" if times else "")
         lines.append(_line([f"**{cell}**" for cell in cells] if not row.within else cells))
-    return [*lines, "", "Bold: lost more on test samples than was accepted on calibration samples."]
+    bold = "Bold: lost more on test samples than was accepted on calibration samples."
+    return [*lines, "", f"{bold} {_MATCHED}" if matched else bold]
 
 
 def _verdict(rows: Sequence[Row], drop: float) -> list[str]:

@@ -24,6 +24,8 @@ from offramp.exits.tuning import Bench, Tuned, along_path, tune
 from offramp.exits.walk import Walked
 from offramp.plan import NO_EXIT, ExitRule
 
+AROUND = (0.3, 0.6, 1.5)
+"""Parts of the acceptable drop that policies are tuned to as well, so that all can be compared at equal losses."""
 OVER_AT = (0.25, 0.6)
 """Parts of the acceptable drop that an instance policy below a temporal one is tuned to."""
 _CONFIDENCE, _OWN = SCORES.index("confidence"), SCORES.index("own")
@@ -70,6 +72,9 @@ class Score:
     """Expected calibration error of the answers."""
     tuned_operations: float
     """On the calibration samples."""
+    matched: float | None = None
+    """Operations at which exactly what is accepted is lost on test samples, between rules that were tuned to lose less
+    and more; None where that was not asked."""
 
     @property
     def offloaded(self) -> float:
@@ -108,7 +113,12 @@ def compete(subject: Subject, task: Task, policies: Sequence[str] | None = None)
     instances = []
     for name in instance_policies(subject) if policies is None else policies:
         instances.append(tune(name, subject.cuts, bench, drop=task.drop))
-        yield judge(subject, task, instances[-1], policy=name)
+        score = judge(subject, task, instances[-1], policy=name)
+        if not task.streams:
+            others = [tune(name, subject.cuts, bench, drop=part * task.drop) for part in AROUND]
+            judged = [score, *(judge(subject, task, other, policy=name) for other in others)]
+            score = replace(score, matched=at_loss(task.drop, judged))
+        yield score
     if task.streams:
         best = min(instances, key=lambda tuned: tuned.operations).rule.policy
         yield from compete_in_time(subject, task, over=best)
@@ -152,6 +162,14 @@ def judge(subject: Subject, task: Task, tuned: Tuned, *, policy: str) -> Score:
         error=reliability(confidences(subject, walked), walked.label_N == said.truth_N).width_error,
         tuned_operations=tuned.operations / subject.charge.whole,
     )
+
+
+def at_loss(lost: float, scores: Sequence[Score]) -> float:
+    """Operations at which so much is lost, between the scores around it and the network without exits; where none loses
+    as much, those of the one that loses most.
+    """
+    spots = sorted([(0.0, 1.0), *((max(0.0, score.lost), score.operations) for score in scores)])
+    return float(np.interp(lost, [spot[0] for spot in spots], [spot[1] for spot in spots]))
 
 
 def confidences(subject: Subject, walked: Walked) -> NDArray[np.float64]:

@@ -45,6 +45,8 @@ class Row:
     leave: Mapping[str, float]
     """Share of the samples that leave at each cut, on average over seeds."""
     error: Spread
+    matched: Spread | None
+    """Operations at which exactly what is accepted is lost; None where that was not asked."""
     within: bool
     """Whether it lost no more than the task accepts, on average."""
 
@@ -98,6 +100,7 @@ def _row(policy: str, kind: str, scores: Sequence[Mapping[str, Any]], drop: floa
     measures = {name: Spread.of([one["measures"][name] for one in scores]) for name in scores[0]["measures"]}
     cuts = sorted({cut for one in scores for cut in one["leave"]}, key=int)
     losses = Spread.of([one["lost"] for one in scores])
+    matched = [one["matched"] for one in scores if one.get("matched") is not None]
     return Row(
         policy=policy,
         kind=kind,
@@ -106,6 +109,7 @@ def _row(policy: str, kind: str, scores: Sequence[Mapping[str, Any]], drop: floa
         losses=losses,
         leave={cut: sum(one["leave"].get(cut, 0.0) for one in scores) / len(scores) for cut in cuts},
         error=Spread.of([one["error"] for one in scores]),
+        matched=Spread.of(matched) if len(matched) == len(scores) else None,
         within=losses.mean <= drop,
     )
 

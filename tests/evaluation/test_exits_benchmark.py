@@ -11,7 +11,9 @@ import pytest
 
 from benchmarks.exits import chapter, subjects
 from benchmarks.exits.contest import (
+    Score,
     Subject,
+    at_loss,
     compete,
     confidences,
     instance_policies,
@@ -78,6 +80,35 @@ def test_shuffled_samples_are_the_same_in_another_order() -> None:
     mixed = without_order(subject, seed=3)
     assert not np.array_equal(mixed.test.truth_N, subject.test.truth_N)
     assert sorted(mixed.test.final_NK.tolist()) == sorted(subject.test.final_NK.tolist())
+
+
+def a_tuned(lost: float, operations: float) -> Score:
+    return Score(
+        policy="margin",
+        rule="none",
+        operations=operations,
+        measures={},
+        lost=lost,
+        leave={},
+        error=0.0,
+        tuned_operations=operations,
+    )
+
+
+def test_policies_are_compared_where_they_lose_the_same() -> None:
+    judged = [a_tuned(0.012, 0.4), a_tuned(0.004, 0.8), a_tuned(-0.001, 0.9)]
+    assert at_loss(0.006, judged) == pytest.approx(0.7)
+    assert at_loss(0.002, judged) == pytest.approx(0.9)
+
+
+def test_a_policy_that_never_loses_as_much_counts_as_it_is() -> None:
+    assert at_loss(0.01, [a_tuned(0.004, 0.8)]) == 0.8
+    assert at_loss(0.01, [a_tuned(0.0, 1.0)]) == 1.0
+
+
+def test_operations_at_equal_losses_are_told_of_pictures(scores: list[dict[str, Any]]) -> None:
+    assert [score["policy"] for score in scores if score["matched"] is None] == ["none"]
+    assert "operations % where 0.5 are lost" in chapter.chapter([a_record(scores)])
 
 
 def test_a_sample_is_as_sure_as_the_voice_that_answered_it() -> None:

@@ -156,6 +156,12 @@ class BuildCommand:
             help="train one around this cut; may be given several times. KIND: nested (default), attention, entropic "
             "(docs/bottlenecks.md)",
         )
+        narrow.add_argument(
+            "--bottleneck-together",
+            type=float,
+            metavar="WEIGHT",
+            help="with --joint: it learns together with the network first, and weighs so much there, such as 0.5",
+        )
         narrow.add_argument("--bottleneck-epochs", type=int, metavar="N", help=f"(default: {BOTTLENECK_EPOCHS})")
         narrow.add_argument(
             "--save-bottlenecks", type=Path, metavar="FILE", help="leave their weights there, for --bottleneck-weights"

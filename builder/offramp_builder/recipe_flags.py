@@ -109,6 +109,7 @@ def _bottleneck(args: argparse.Namespace, base: BottleneckSettings | None) -> Bo
     given = _given(
         {
             "at": ",".join(args.bottleneck) if args.bottleneck else None,
+            "together": args.bottleneck_together,
             "epochs": args.bottleneck_epochs,
             "weights": args.bottleneck_weights,
             "save": args.save_bottlenecks,
@@ -123,8 +124,8 @@ def _bottleneck(args: argparse.Namespace, base: BottleneckSettings | None) -> Bo
         return BottleneckSettings(**given)
     if set(given) - {"seed"}:
         raise SettingsError(
-            "--bottleneck-epochs, --bottleneck-weights and --save-bottlenecks belong to bottlenecks; give "
-            "--bottleneck CUT"
+            "--bottleneck-together, --bottleneck-epochs, --bottleneck-weights and --save-bottlenecks belong to "
+            "bottlenecks; give --bottleneck CUT"
         )
     return None
 

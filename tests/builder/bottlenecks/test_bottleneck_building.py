@@ -99,6 +99,8 @@ def asked(*flags: str) -> Recipe:
 def test_flags_ask_for_bottlenecks() -> None:
     flags = ["--bottleneck", "wide", "--bottleneck", "middle:entropic:16", "--bottleneck-epochs", "2", "--seed", "3"]
     assert asked(*flags).bottleneck == BottleneckSettings(at="wide,middle:entropic:16", epochs=2, seed=3)
+    together = asked("--bottleneck", "wide", "--joint", "distill", "--bottleneck-together", "0.5").bottleneck
+    assert together == BottleneckSettings(at="wide", together=0.5)
     assert asked().bottleneck is None
 
 

@@ -3,7 +3,7 @@
 feature ─► pack ─► packed bytes ─► entropy stage (or none) ─► payload
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,8 @@ from offramp.records import Array, Feature
 from offramp.units import Bytes
 
 CODE = "code"
+FLOAT32 = np.dtype(np.float32)
+"""To compare dtypes with: numpy makes one of a type anew each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,11 @@ class Crossing:
     tensors: tuple[TensorSpec, ...]
     tables: CutTables = NO_TABLES
     """What the bundle knows of the tensors beside their ranges."""
+    shapes: tuple[tuple[int, ...], ...] = field(init=False, repr=False, compare=False)
+    """Of one sample's tensors: [1, …]."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shapes", tuple((1, *spec.shape) for spec in self.tensors))
 
 
 class Packer(Protocol):
@@ -51,9 +58,8 @@ class Packer(Protocol):
 
 def check_feature(feature: Feature, crossing: Crossing) -> None:
     """Our own mistake, were it wrong: a payload of another shape would be read as something else."""
-    assert len(feature) == len(crossing.tensors), (len(feature), crossing)
-    for tensor, spec in zip(feature, crossing.tensors, strict=True):
-        assert tensor.shape == (1, *spec.shape), (tensor.shape, spec)
+    shapes = tuple([tensor.shape for tensor in feature])
+    assert shapes == crossing.shapes, (shapes, crossing.shapes)
 
 
 def convert(values: Array, dtype: Any) -> Array:

@@ -3,6 +3,7 @@
 python -m benchmarks.codecs                                                    the demo's data, built here: an hour
 python -m benchmarks.codecs --task cifar10 --data cifar10:PATH --keep          builds a bundle, then all of it
 python -m benchmarks.codecs --task cifar10 --data cifar10:PATH --bundle DIR    of a bundle with bottlenecks
+    --alone --weights FILE --bottlenecks FILE                                  and against one for each rate: 20 minutes
 python -m benchmarks.codecs --write                                            the chapter anew, from kept records
 """
 
@@ -10,23 +11,29 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.codecs.chapter import JPEG, RECORDS, spots_in, write_chapter
+from benchmarks.chapters import RECORDS
+from benchmarks.codecs import choosing
+from benchmarks.codecs.chapter import JPEG, spots_in, write_chapter
 from benchmarks.codecs.clock import clock
-from benchmarks.codecs.singles import read_singles, singles
-from benchmarks.codecs.spots import Choice, cheapest, choose_for_each, duels, front, spots_of
+from benchmarks.codecs.live import perform, worth_performing
+from benchmarks.codecs.sections import gain
+from benchmarks.codecs.sides import LINKS, RATE, RAW, WITHOUT, Bench, contests, hosts_of
+from benchmarks.codecs.singles import APART, Order, rates_of, singles
+from benchmarks.codecs.spots import cheapest, duels, front, spots_of
 from benchmarks.codecs.tasks import INPUTS, PLAIN, TASKS, Task
 from benchmarks.exits.subjects import run_offramp
 from benchmarks.harness import Claim, a_parser, machine, report, say
 from offramp import __version__
 from offramp.bundle.manifest import Manifest
-from offramp.bundle.store import open_bundle
+from offramp.bundle.store import Bundle, open_bundle
 from offramp.codecs.usual import candidate_codecs
 from offramp.data import Request, load, split
 from offramp.errors import SettingsError
@@ -36,8 +43,12 @@ from offramp.wire.framing import REQUEST_FIELDS
 KEPT = Path(tempfile.gettempdir()) / f"offramp-benchmarks-{__version__}" / "codecs"
 QUICK_SAMPLES = 500
 CLOCKED = 300
-FRAMING, POINTS, APART, SAVED, RATIO = 20, 4, 0.5, 0.25, 256
-"""Bytes of a request's fields, operating points, points of accuracy, share of bytes, times: what was promised."""
+PERFORMED = 240
+"""Samples of a live run: half a minute."""
+ALONE = 4
+"""Rates that get a bottleneck of their own."""
+FRAMING, POINTS, SAVED, RATIO, GAINED = 20, 4, 0.25, 256, 0.01
+"""Bytes of a request's fields, operating points, share of bytes, times, share of the latency: what was promised."""
 
 
 def main() -> int:
@@ -80,7 +91,6 @@ def study(task: Task, data: str, arguments: argparse.Namespace) -> dict[str, Any
         "features": [cut.nbytes for cut in manifest.cuts],
         "jpeg": next(spot.payload for spot in spots if spot.codec == JPEG),
         "spots": [asdict(spot) for spot in spots],
-        "choice": _choice(tape, manifest, task),
         "times": [],
         "machine": machine(),
     }
@@ -92,17 +102,38 @@ def study(task: Task, data: str, arguments: argparse.Namespace) -> dict[str, Any
         wanted += [(at, name) for at in splits for name in ("affine8+zstd", "affine4c+range")]
         rows = np.linspace(0, len(test) - 1, 20).astype(np.int64)
         record["times"] = clock(bundle, wanted, np.asarray(test.samples[rows]), arguments.clock)
-    kept = arguments.singles
+    record |= _chosen(bundle, tape, data, arguments)
     if arguments.alone:
-        kept = arguments.out / f"{task.name}-singles.json"
-        found = singles(task, data, weights, narrow, epochs=1, size=arguments.alone_size)
-        kept.write_text(json.dumps(found), encoding="utf-8")
-    if kept:
-        record["singles"] = [one | {"nbytes": _plain_bytes(manifest, one)} for one in read_singles(kept)]
-        record["singles_taught"] = "a pass over " + (
-            f"{arguments.alone_size:,} samples" if arguments.alone_size else "all samples"
+        order = Order(
+            manifest=manifest,
+            data=data,
+            weights=arguments.weights or weights,
+            trained=arguments.bottlenecks or narrow,
+            size=arguments.alone_size,
+            limit=limit,
         )
+        kept = arguments.out / f"{_stem(manifest, limit)}-singles.npz"
+        record["singles"] = singles(order, rates_of(manifest, arguments.alone), kept)
+        record["singles_taught"] = f"{arguments.alone_size:,} samples" if arguments.alone_size else "a pass over all"
     return record
+
+
+def _chosen(bundle: Bundle, tape: Tape, data: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the planner chooses over thin links, and what choosing the rate of each sample saves."""
+    manifest = bundle.manifest
+    hosts = hosts_of(bundle, tape, arguments.out / f"{manifest.name}-{manifest.model_digest[:12]}")
+    bench = Bench(tape, manifest, hosts)
+    say("choosing plans, and replaying them")
+    found: dict[str, Any] = {
+        "contests": contests(bench),
+        "choices": choosing.study(bench),
+        "rate": RATE,
+        "hosts": {"whole": hosts.board.segment(0, manifest.end).expected},
+    }
+    if arguments.live:
+        contest = worth_performing(found["contests"], LINKS[len(LINKS) // 2])
+        found["live"] = perform(bench, bundle, data, contest, arguments.live)
+    return found
 
 
 def claims_of(task: Task, record: dict[str, Any]) -> list[Claim]:
@@ -137,29 +168,37 @@ def claims_of(task: Task, record: dict[str, Any]) -> list[Claim]:
             )
         )
     if record.get("singles"):
-        gap = max(100 * (one["alone"] - one["shared"]) for one in record["singles"])
+        gap = max(100 * (one["alone"] - one["onward"]) for one in record["singles"])
         claims.append(Claim(name=f"{task.name}: behind one for the rate alone", found=gap, limit=APART, unit="pt"))
-    if record.get("choice"):
-        saved = Choice(**record["choice"]).saved
-        claims.append(Claim(name=f"{task.name}: saved by choosing", found=saved, limit=SAVED, at_most=False, unit=""))
-    return claims
+    return [*claims, *_choices_claimed(task, record), *_contests_claimed(task, record)]
 
 
-def _choice(tape: Tape, manifest: Manifest, task: Task) -> dict[str, Any] | None:
-    """At the split of the first bottleneck, by the last branch up to it."""
-    spec = next(iter(manifest.bottlenecks), None)
-    asked = [branch.cut for branch in manifest.branches if spec is not None and branch.cut <= spec.cut]
-    if spec is None or not asked:
-        return None
-    rows = tape.rows("calibration")
-    whole = float((tape.final().label_N == tape.truth_N)[rows].mean())
-    codecs = [
-        entry.codec
-        for entry in tape.header.codecs
-        if entry.split == spec.cut and entry.codec.startswith(f"{spec.name}/")
-    ]
-    found = choose_for_each(tape, spec.cut, codecs, max(asked), least=whole - task.drop)
-    return asdict(found) if found else None
+def _choices_claimed(task: Task, record: dict[str, Any]) -> Iterator[Claim]:
+    """The median over single rates."""
+    for way in choosing.WAYS if record.get("choices") else ():
+        points = [point["ways"][way.name] for point in record["choices"]["points"]]
+        saved = float(np.median([one["saved"] for one in points]))
+        pairs = [pair for one in points for pair in zip(one["latency"], one["rival_latency"], strict=True)]
+        slower = [own / rival - 1 for own, rival in pairs]
+        detail = f"latency {100 * min(slower):+.0f} to {100 * max(slower):+.0f} %"
+        name = f"{task.name}: saved by {way.title}"
+        yield Claim(name=name, found=saved, limit=SAVED, at_most=False, unit="", detail=detail)
+
+
+def _contests_claimed(task: Task, record: dict[str, Any]) -> Iterator[Claim]:
+    """Over each link, where it is most."""
+    found = record.get("contests", [])
+    for link in dict.fromkeys(one["link"] for one in found):
+        for rival, words in ((RAW, "compressing"), (WITHOUT, "learning")):
+            gained, best = max(((gain(one, rival), one) for one in found if one["link"] == link), key=itemgetter(0))
+            yield Claim(
+                name=f"{task.name}: gained over {link} by {words}",
+                found=gained,
+                limit=GAINED,
+                at_most=False,
+                unit="",
+                detail=f"board {best['board']:g} ×, {100 * best['drop']:g} % may be lost",
+            )
 
 
 def _built(task: Task, data: str, place: Path, weights: Path, narrow: Path) -> Path:
@@ -174,7 +213,7 @@ def _built(task: Task, data: str, place: Path, weights: Path, narrow: Path) -> P
 
 def _tape(bundle: Path, manifest: Manifest, data: str, out: Path, limit: int | None) -> Tape:
     """What the bundle says with every codec, recorded where it is not yet."""
-    tape = out / f"{manifest.name}-{manifest.model_digest[:12]}-{limit or 'all'}.tape"
+    tape = out / f"{_stem(manifest, limit)}.tape"
     if not tape.is_file():
         learned = [name for names in candidate_codecs(manifest).values() for name in names if "/" in name]
         codecs = ",".join(dict.fromkeys([*INPUTS, *PLAIN, *learned]))
@@ -184,11 +223,9 @@ def _tape(bundle: Path, manifest: Manifest, data: str, out: Path, limit: int | N
     return open_tape(tape)
 
 
-def _plain_bytes(manifest: Manifest, one: dict[str, Any]) -> int:
-    """Of a payload at this rate, without an entropy stage."""
-    (spec, *_) = manifest.bottlenecks
-    places = int(np.prod(spec.tensor.shape[1:]))
-    return -(-int(one["sent"]) * places * int(one["bits"]) // 8)
+def _stem(manifest: Manifest, limit: int | None) -> str:
+    """Of the files that belong to this bundle, and to so many samples of each part."""
+    return f"{manifest.name}-{manifest.model_digest[:12]}-{limit or 'all'}"
 
 
 def _parse(flags: Sequence[str] | None = None) -> argparse.Namespace:
@@ -198,9 +235,24 @@ def _parse(flags: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="with bottlenecks; built where none is given")
     parser.add_argument("--limit", type=int, metavar="N", help="at most so many samples of each part")
     parser.add_argument("--clock", type=int, default=CLOCKED, metavar="N", help=f"rounds timed (default: {CLOCKED})")
-    parser.add_argument("--alone", action="store_true", help="train one bottleneck for each rate alone, too: hours")
+    parser.add_argument(
+        "--live",
+        type=int,
+        default=PERFORMED,
+        metavar="N",
+        help=f"samples of a live run (default: {PERFORMED}; 0: none)",
+    )
+    parser.add_argument(
+        "--alone",
+        type=int,
+        nargs="?",
+        const=ALONE,
+        metavar="N",
+        help=f"train one for each of N ({ALONE}) rates alone, too",
+    )
     parser.add_argument("--alone-size", type=int, metavar="N", help="samples that each of these learns on from")
-    parser.add_argument("--singles", type=Path, metavar="FILE", help="what --alone found before")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="of the bundle's network, for --alone")
+    parser.add_argument("--bottlenecks", type=Path, metavar="FILE", help="of its bottlenecks, for --alone")
     parser.add_argument("--out", type=Path, default=KEPT, metavar="DIR", help="bundles, tapes and the record")
     parser.add_argument("--keep", action="store_true", help="the record into docs/records, and the chapter anew")
     parser.add_argument("--write", action="store_true", help="only the chapter, from the records in docs/records")

@@ -6,7 +6,8 @@ from typing import Any
 
 from benchmarks.chapters import FIGURES, PAGE, RECORDS, Shelf, write_between
 from benchmarks.codecs.figure import DARK, LIGHT, draw, families
-from benchmarks.codecs.spots import Choice, Duel, Spot, cheapest, duels, front
+from benchmarks.codecs.sections import line, over_links, rates, singles
+from benchmarks.codecs.spots import Duel, Spot, cheapest, duels, front
 from benchmarks.codecs.tasks import TASKS
 from offramp.wire.framing import REQUEST_FIELDS
 
@@ -66,8 +67,9 @@ def _section(record: Mapping[str, Any]) -> list[str]:
         *_table(spots, record),
         "",
         *_verdict(duels(spots, half=task.half), record, task.drop),
-        *_singles(record),
-        *_choice(record),
+        *over_links(record),
+        *rates(record),
+        *singles(record),
         *_times(record),
         "<picture>",
         f'<source media="(prefers-color-scheme: dark)" srcset="figures/{name}-dark.svg">',
@@ -80,7 +82,7 @@ def _section(record: Mapping[str, Any]) -> list[str]:
 def _table(spots: Sequence[Spot], record: Mapping[str, Any]) -> list[str]:
     head = ["codec", "at", "operations %", "payload", "wire", "right %", "lost", "alike %"]
     head += ["over float32 ×", "int8 ×", "raw input ×", f"`{JPEG}` ×"]
-    lines = [_line(head), _line(["---"] * len(head))]
+    lines = [line(head), line(["---"] * len(head))]
     for spot in _worth_showing(spots, record["whole"]):
         feature = record["features"][spot.split]
         jpeg = record["jpeg"]
@@ -93,7 +95,7 @@ def _table(spots: Sequence[Spot], record: Mapping[str, Any]) -> list[str]:
         cells += [f"{spot.payload:,.0f}", f"{spot.wire:,.0f}", f"{100 * spot.accuracy:.2f}"]
         cells += [f"{100 * (record['whole'] - spot.accuracy):.2f}", f"{100 * spot.alike:.1f}"]
         cells += ["" if whole is None else f"{whole / spot.payload:,.1f}" for whole in beside]
-        lines.append(_line([f"**{cell}**" if cell else "" for cell in cells] if spot.learned else cells))
+        lines.append(line([f"**{cell}**" if cell else "" for cell in cells] if spot.learned else cells))
     return [*lines, "", "Bold: learned."]
 
 
@@ -152,53 +154,15 @@ def _verdict(found: Sequence[Duel], record: Mapping[str, Any], drop: float) -> l
     return lines
 
 
-def _singles(record: Mapping[str, Any]) -> list[str]:
-    if not record.get("singles"):
-        return []
-    head = ["channels × bits", "bytes", "one for all rates, right %", "learned on for this rate alone", "difference"]
-    lines = [_line(head), _line(["---"] * len(head))]
-    for one in record["singles"]:
-        gap = 100 * (one["alone"] - one["shared"])
-        cells = [f"{one['sent']} × {one['bits']}", f"{one['nbytes']:,.0f}", f"{100 * one['shared']:.2f}"]
-        cells += [f"{100 * one['alone']:.2f}", f"{gap:+.2f}"]
-        lines.append(_line([f"**{cell}**" for cell in cells] if gap > 0.5 else cells))
-    return [
-        f"One set of weights against one for each rate. Each of the latter begins as the former and learns on at its "
-        f"rate alone ({record['singles_taught']}):",
-        "",
-        *lines,
-        "",
-        "Bold: more than half a point apart.",
-        "",
-    ]
-
-
-def _choice(record: Mapping[str, Any]) -> list[str]:
-    if not record.get("choice"):
-        return []
-    choice = Choice(**record["choice"])
-    return [
-        f"The rate of each sample: `codec={choice.first}, unsure={choice.threshold:.2f}:{choice.second}`, by the "
-        f"branch at {record['cuts'][choice.branch]}, chosen on calibration samples, takes {choice.payload:,.0f} bytes "
-        f"and is right on {100 * choice.accuracy:.2f} % of the test samples. The cheapest single rate as accurate, "
-        f"`{choice.fixed}`, takes {choice.fixed_payload:,.0f}: {100 * choice.saved:.0f} % saved.",
-        "",
-    ]
-
-
 def _times(record: Mapping[str, Any]) -> list[str]:
     if not record.get("times"):
         return []
     head = ["codec", "at", "encode µs", "decode µs", "head µs", "encode, share of the head %"]
-    lines = [_line(head), _line(["---"] * len(head))]
+    lines = [line(head), line(["---"] * len(head))]
     for one in record["times"]:
         whole = one.get("head")
         cells = [f"`{one['codec']}`", record["cuts"][one["split"]], f"{1e6 * one['encode']:.0f}"]
         cells += [f"{1e6 * one['decode']:.0f}", f"{1e6 * whole:.0f}" if whole else ""]
         cells.append(f"{100 * one['encode'] / whole:.1f}" if whole else "")
-        lines.append(_line(cells))
+        lines.append(line(cells))
     return [*lines, "", f"Medians at batch 1 on one thread ({record['machine']['host']}).", ""]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -1,73 +1,191 @@
 """Bottlenecks that are trained for one rate alone, to hold the one for all rates against.
 
-Each begins as the one for all rates and learns on at its rate, so that it starts with all that the other knows.
+    the bundle's own, for all rates ─┬─ learns on, for all rates ─► right at each rate
+                                     ├─ learns on, for one rate ──► right at that rate
+                                     └─ learns on, for another …
 
-# N samples
+All begin with what the bundle's own knows, and learn on from the same samples for as long: what differs is what else
+they have to be good at. Answers are kept as soon as they are there, so that a study that was stopped goes on.
+
+# N test samples
 """
 
 import json
-from dataclasses import replace
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.codecs.tasks import Task
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness import say
+from offramp.bundle.manifest import Manifest
 from offramp_builder.bottlenecks.settings import BottleneckSettings
+from offramp_evaluation.metrics.comparison import compare
 
-RATES = ((8, 2), (12, 2), (16, 2), (24, 2), (32, 2), (48, 2), (64, 2), (64, 4))
-"""Channels and bits: with 16 places, 32 to 512 bytes before the range coder."""
+if TYPE_CHECKING:
+    from offramp.data import Parts
+    from offramp_builder.capture import Captured
+
+EPOCHS, LEARNING_RATE = 1, 1e-4
+"""That each learns on for, gently: it begins near what it shall be."""
+SHARED, ONWARD, ALONE = "shared", "onward", "alone"
+APART = 0.5
+"""Points of accuracy that one for all rates may be behind one for the rate alone."""
+_CODEC = re.compile(r"affine(?P<bits>\d)(:(?P<sent>\d+))?(\+.*)?")
+_BY_NUMBER = re.compile(r"-\d+$")
 
 
-def singles(
-    task: Task, data: str, weights: Path, trained: Path, *, epochs: int, size: int | None
-) -> list[dict[str, Any]]:
-    """For each rate, accuracy on test samples of the bottleneck for all rates, and of one that learned on for it alone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is learned from what."""
 
-    Args:
-        task: Whose recipe builds the network.
-        data: As in --data.
-        weights: Of the network.
-        trained: Of the bottleneck for all rates, as `--save-bottlenecks` left it.
-        epochs: That each learns on for.
-        size: Samples of such an epoch; None: all.
+    manifest: Manifest
+    """Of the bundle; its first bottleneck is meant."""
+    data: str
+    """As in --data."""
+    weights: Path
+    """Of the network, as `--save-weights` left them."""
+    trained: Path
+    """Of the bundle's bottlenecks, as `--save-bottlenecks` left them."""
+    size: int | None
+    """Samples to learn on from; None: all."""
+    limit: int | None
+    """Samples of each part, at most."""
+
+    def digest(self) -> str:
+        """Of all that answers depend on."""
+        parts = [self.weights.read_bytes(), self.trained.read_bytes(), f"{self.size} {self.limit} {self.data}".encode()]
+        return sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()
+
+
+def singles(order: Order, rates: Sequence[tuple[int, int]], kept: Path) -> list[dict[str, Any]]:
+    """For each rate (channels, bits): accuracy on test samples of the bundle's own, and of those that learned on.
+
+    Answers lie in `kept` from one call to the next.
     """
-    import torch
+    answers = _Kept(kept, order.digest())
+    wanted = [_name(who, *rate) for rate in rates for who in (SHARED, ONWARD, ALONE)]
+    if any(one not in answers.right for one in wanted):
+        _teach(order, rates, answers)
+    places = prod(order.manifest.bottlenecks[0].tensor.shape[1:])
+    found = []
+    for sent, bits in rates:
+        shared_N, onward_N, alone_N = (answers.right[_name(who, sent, bits)] for who in (SHARED, ONWARD, ALONE))
+        apart = compare(alone_N, onward_N, np.arange(len(alone_N)), better="higher")
+        found.append(
+            {
+                "sent": sent,
+                "bits": bits,
+                "nbytes": -(-sent * places * bits // 8),
+                "shared": float(shared_N.mean()),
+                "onward": float(onward_N.mean()),
+                "alone": float(alone_N.mean()),
+                "low": apart.interval.low,
+                "high": apart.interval.high,
+            }
+        )
+    return found
 
+
+def rates_of(manifest: Manifest, count: int) -> list[tuple[int, int]]:
+    """(channels, bits) of the first bottleneck's codecs: so many of them, from the cheapest to the dearest."""
+    spec = manifest.bottlenecks[0]
+    matches = [match for codec in spec.codecs if (match := _CODEC.fullmatch(codec))]
+    rates = list(dict.fromkeys((int(one["sent"] or spec.tensor.shape[0]), int(one["bits"])) for one in matches))
+    chosen = np.unique(np.linspace(0, len(rates) - 1, min(count, len(rates))).round().astype(int))
+    return [rates[place] for place in chosen.tolist()]
+
+
+def request_of(manifest: Manifest) -> str:
+    """What was asked of `--bottleneck` for a bundle's first one: `layer2.0:nested:64x4`."""
+    spec = manifest.bottlenecks[0]
+    cut, shape = manifest.cuts[spec.cut], spec.tensor.shape
+    stride = cut.tensors[0].shape[-1] // shape[-1] if len(shape) > 1 else 1
+    return f"{cut.name}:{_BY_NUMBER.sub('', spec.name)}:{shape[0]}" + (f"x{stride}" if stride > 1 else "")
+
+
+class _Kept:
+    """Who was right about which test sample, in a file."""
+
+    def __init__(self, place: Path, digest: str) -> None:
+        self.right: dict[str, NDArray[np.bool_]] = {}
+        self._place, self._digest = place, digest
+        if place.is_file():
+            with np.load(place) as found:
+                if str(found["digest"]) == digest:
+                    self.right = {name: found[name] for name in found.files if name != "digest"}
+
+    def add(self, name: str, right_N: NDArray[np.bool_]) -> None:
+        self.right[name] = right_N
+        partial = self._place.with_suffix(".partial.npz")
+        np.savez(partial, **{"digest": np.array(self._digest), **self.right})  # type: ignore[arg-type]
+        partial.replace(self._place)
+
+
+def _name(who: str, sent: int, bits: int) -> str:
+    return f"{who} {sent} x {bits}"
+
+
+def _teach(order: Order, rates: Sequence[tuple[int, int]], answers: _Kept) -> None:
+    """Whoever is missing."""
+    captured, parts = _opened(order)
+    own = BottleneckSettings(at=request_of(order.manifest), weights=order.trained)
+    further = replace(own, onward=True, epochs=EPOCHS, rate=LEARNING_RATE)
+    sent, bits = (tuple(sorted(set(values))) for values in zip(*rates, strict=True))
+    taught = [(SHARED, replace(own, sent=sent, bits=bits), rates), (ONWARD, further, rates)]
+    taught += [(ALONE, replace(further, sent=(one[0],), bits=(one[1],)), [one]) for one in rates]
+    for who, settings, at in taught:
+        if all(_name(who, *rate) in answers.right for rate in at):
+            continue
+        say(f"a bottleneck for one rate: {who}" + (f", {at[0][0]} x {at[0][1]}" if who == ALONE else ""))
+        for rate, right_N in _answers(captured, parts, settings, at).items():
+            answers.add(_name(who, *rate), right_N)
+
+
+def _answers(
+    captured: "Captured", parts: "Parts", settings: BottleneckSettings, at: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], NDArray[np.bool_]]:
+    """[N] by rate: right about test samples, once it has learned."""
     from offramp_builder.bottlenecks.choosing import answers, codes
     from offramp_builder.bottlenecks.quantise import Rate, at_rate
     from offramp_builder.bottlenecks.training import train_bottlenecks
+
+    (one,) = train_bottlenecks(captured, settings, parts)
+    code, truth_N = codes(captured, one.bottleneck, parts.test), parts.test.truth_N
+    said = {rate: answers(captured, one.bottleneck, at_rate(code, Rate(*rate))) for rate in at}
+    return {rate: said_NK.argmax(1).numpy() == truth_N for rate, said_NK in said.items()}
+
+
+def _opened(order: Order) -> "tuple[Captured, Parts]":
+    """The bundle's network, as its provenance tells it, and its data."""
     from offramp_builder.learning import capture_road
     from offramp_builder.models import open_model
     from offramp_builder.pretrained import load_weights
     from offramp_builder.recipe import Recipe
-    from offramp_builder.recipe_file import read_recipe
     from offramp_builder.sources import gather
 
-    given = read_recipe(task.recipe) | {"data": data, "weights": weights, "train": None}
-    recipe = Recipe(**given)
+    told = order.manifest.provenance
+    limits = [limit for limit in (order.limit, int(told.get("limit", 0)) or None) if limit is not None]
+    recipe = Recipe(
+        model=told["model"],
+        data=order.data,
+        weights=order.weights,
+        limit=min(limits, default=None),
+        seed=int(told.get("seed", "0")),
+        mean=tuple(json.loads(told.get("mean", "[]"))),
+        std=tuple(json.loads(told.get("std", "[]"))),
+    )
     sources, _ = gather(recipe)
     assert sources.parts is not None
     model = open_model(recipe.model, sources.sample, len(sources.labels))
-    load_weights(model, weights)
-    captured = capture_road(model, sources)
-    truth_N = torch.from_numpy(sources.parts.test.truth_N)
-    settings = BottleneckSettings(at=",".join(task.bottlenecks), weights=trained)
-
-    def accuracy(asked: BottleneckSettings, rate: Rate) -> float:
-        assert sources.parts is not None
-        (one,) = train_bottlenecks(captured, asked, sources.parts)
-        code = codes(captured, one.bottleneck, sources.parts.test)
-        said_NK = answers(captured, one.bottleneck, at_rate(code, rate))
-        return float((said_NK.argmax(1) == truth_N).float().mean())
-
-    found = []
-    for sent, bits in RATES:
-        rate = Rate(sent, bits)
-        alone = replace(settings, onward=True, sent=(sent,), bits=(bits,), epochs=epochs, epoch_size=size, rate=1e-4)
-        found.append({"sent": sent, "bits": bits, "shared": accuracy(settings, rate), "alone": accuracy(alone, rate)})
-    return found
-
-
-def read_singles(path: Path) -> list[dict[str, Any]]:
-    """What `singles` found, written down."""
-    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    load_weights(model, order.weights)
+    parts = sources.parts
+    if order.size is not None:
+        rows = np.unique(np.linspace(0, len(parts.train) - 1, order.size).astype(np.int64))
+        parts = replace(parts, train=parts.train.take(rows))
+    return capture_road(model, sources), parts

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from offramp.bundle.manifest import Manifest
 from offramp.plan import via_of
@@ -104,78 +103,3 @@ def duels(spots: Sequence[Spot], *, half: float) -> list[Duel]:
     return [
         Duel(spot=spot, rival=cheapest(rivals, spot.accuracy)) for spot in front(one for one in inside if one.learned)
     ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """Two rates of one bottleneck, chosen for each sample by how sure the last branch is: `unsure=THRESHOLD:SECOND`."""
-
-    branch: int
-    threshold: float
-    first: str
-    second: str
-    """Of samples whose confidence is below the threshold."""
-    payload: float
-    accuracy: float
-    fixed: str
-    """The cheapest rate that is at least as accurate on its own."""
-    fixed_payload: float
-
-    @property
-    def saved(self) -> float:
-        return 1 - self.payload / self.fixed_payload
-
-
-def choose_for_each(tape: Tape, split: int, codecs: Sequence[str], branch: int, *, least: float) -> Choice | None:
-    """The pair and threshold that save most on calibration samples at an accuracy of at least `least`; what they do on
-    test samples. None where no rate alone is as accurate.
-    """
-    tuning, test = (_Heard.of(tape, split, codecs, branch, tape.rows(subset)) for subset in ("calibration", "test"))
-    alone = [name for name in codecs if tuning.right[name].mean() >= least]
-    if not alone:
-        return None
-    best: tuple[float, float, str, str] | None = None
-    for threshold in np.quantile(tuning.sure_N, np.linspace(0.02, 0.98, 49)):
-        unsure_N = tuning.sure_N < threshold
-        for first in codecs:
-            for second in codecs:
-                if np.where(unsure_N, tuning.right[second], tuning.right[first]).mean() >= least:
-                    size = float(np.where(unsure_N, tuning.bytes[second], tuning.bytes[first]).mean())
-                    if best is None or size < best[0]:
-                        best = size, float(threshold), first, second
-    assert best is not None  # a rate beside itself is as accurate as alone
-    _, threshold, first, second = best
-    unsure_N = test.sure_N < threshold
-    accuracy = float(np.where(unsure_N, test.right[second], test.right[first]).mean())
-    fixed = min(
-        (name for name in codecs if test.right[name].mean() >= accuracy),
-        key=lambda name: test.bytes[name].mean(),
-        default=max(codecs, key=lambda name: test.right[name].mean()),
-    )
-    return Choice(
-        branch=branch,
-        threshold=threshold,
-        first=first,
-        second=second,
-        payload=float(np.where(unsure_N, test.bytes[second], test.bytes[first]).mean()),
-        accuracy=accuracy,
-        fixed=fixed,
-        fixed_payload=float(test.bytes[fixed].mean()),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Heard:
-    sure_N: NDArray[np.float32]
-    right: dict[str, NDArray[np.bool_]]
-    bytes: dict[str, NDArray[np.uint32]]
-
-    @classmethod
-    def of(cls, tape: Tape, split: int, codecs: Sequence[str], branch: int, rows: slice | NDArray[np.intp]) -> "_Heard":
-        truth_N, scores_NS = tape.truth_N[rows], tape.branch(branch).scores_NS
-        assert scores_NS is not None
-        return cls(
-            sure_N=scores_NS[rows][:, 0],
-            right={name: tape.answer(split, name).label_N[rows] == truth_N for name in codecs},
-            bytes={name: tape.payload_bytes(split, name)[rows] for name in codecs},
-        )

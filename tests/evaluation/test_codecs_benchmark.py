@@ -1,21 +1,17 @@
-"""The benchmark of codecs: who is better than whom, at how many bytes.
-
-# N samples, K classes, S fused scores
-"""
+"""The benchmark of codecs: who is better than whom, at how many bytes."""
 
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from benchmarks.codecs import chapter
 from benchmarks.codecs.__main__ import claims_of
 from benchmarks.codecs.figure import DARK, LIGHT, draw, families
-from benchmarks.codecs.spots import Choice, Spot, cheapest, choose_for_each, duels, front
+from benchmarks.codecs.live import worth_performing
+from benchmarks.codecs.spots import Spot, cheapest, duels, front
 from benchmarks.codecs.tasks import TASKS
 from offramp.errors import InputError
 
@@ -63,45 +59,35 @@ def test_splits_behind_half_of_the_operations_do_not_count() -> None:
     assert not duels(late, half=0.5)
 
 
-class SomeTape:
-    """A cheap codec that is right where the branch is sure, and a dear one that is always right."""
+def a_contest(link: str, ours: float, learning: float, *, raw: float = 60.0, board: float = 20.0) -> dict[str, Any]:
+    """Milliseconds with all codecs, without learned ones, and without any."""
+    times = {"all": ours, "unlearned": learning, "pictures": learning, "raw": raw}
 
-    def __init__(self, count: int = 200) -> None:
-        self.truth_N = np.zeros(count, np.int64)
-        self.sure_N = np.linspace(0, 1, count, dtype=np.float32)
+    def side(mean: float) -> dict[str, Any]:
+        plan = f"split=0, codec=jpeg:{mean:.0f}"
+        return {"mean": mean / 1e3, "p95": 0.1, "accuracy": 0.9, "bytes": 100.0, "sent": 1.0, "plan": plan}
 
-    def rows(self, _subset: str) -> slice:
-        return slice(0, len(self.truth_N))
+    def apart(mean: float) -> dict[str, float]:
+        difference = (ours - mean) / 1e3
+        return {"difference": difference, "low": 1.1 * difference, "high": 0.9 * difference}
 
-    def branch(self, _cut: int) -> Any:
-        return SimpleNamespace(scores_NS=self.sure_N[:, None])
-
-    def answer(self, _split: int, codec: str) -> Any:
-        wrong_N = (self.sure_N < 0.3) if codec == "cheap" else np.zeros(len(self.truth_N), bool)
-        return SimpleNamespace(label_N=wrong_N.astype(np.int64))
-
-    def payload_bytes(self, _split: int, codec: str) -> Any:
-        return np.full(len(self.truth_N), 10 if codec == "cheap" else 100, np.uint32)
-
-
-def test_rates_of_samples_are_chosen_where_the_branch_doubts() -> None:
-    tape: Any = SomeTape()
-    found = choose_for_each(tape, 1, ["cheap", "dear"], 1, least=1.0)
-    assert found is not None
-    assert (found.first, found.second, found.fixed) == ("cheap", "dear", "dear")
-    assert found.threshold == pytest.approx(0.3, abs=0.02)
-    assert found.saved == pytest.approx(0.62, abs=0.03)
+    return {
+        "link": link,
+        "board": board,
+        "drop": 0.01,
+        "sides": {name: side(mean) for name, mean in times.items()},
+        "against": {name: apart(mean) for name, mean in times.items() if name != "all"},
+    }
 
 
-def test_where_no_rate_is_good_enough_none_is_chosen() -> None:
-    tape: Any = SomeTape()
-    assert choose_for_each(tape, 1, ["cheap"], 1, least=0.9) is None
+def a_point(saved: float) -> dict[str, Any]:
+    way = {"accuracy": 0.9, "bytes": 40.0, "saved": saved, "low": saved - 0.05, "high": saved + 0.05}
+    followed = way | {"plan": "split=1", "latency": [0.030], "rival": "b", "rival_latency": [0.033]}
+    ways = dict.fromkeys(("two", "exit", "both"), followed) | dict.fromkeys(("many", "many-exit"), way)
+    return {"codec": "b", "accuracy": 0.9, "bytes": 64.0, "latency": [0.033], "ways": ways}
 
 
 def a_record(**changed: Any) -> dict[str, Any]:
-    choice = Choice(
-        branch=1, threshold=0.5, first="a", second="b", payload=40.0, accuracy=0.9, fixed="b", fixed_payload=64.0
-    )
     return {
         "task": "cifar10",
         "data": {"spec": "cifar10:DIR", "test": 100},
@@ -111,10 +97,15 @@ def a_record(**changed: Any) -> dict[str, Any]:
         "features": [3_072, 32_768, 40],
         "jpeg": 1_000.0,
         "spots": [asdict(spot) for spot in SPOTS],
-        "choice": asdict(choice),
+        "contests": [a_contest("250kbit,10ms", 30.0, 40.0), a_contest("5mbit,10ms", 30.0, 30.0)],
+        "choices": {"split": 1, "board": 20.0, "links": ["1mbit,10ms"], "points": [a_point(0.30), a_point(0.40)]},
+        "hosts": {"whole": 1.5e-3},
+        "rate": 8.0,
         "times": [{"split": 1, "codec": "nested/affine4:8", "encode": 2e-5, "decode": 3e-5, "head": 4e-4}],
-        "singles": [{"sent": 8, "bits": 4, "shared": 0.90, "alone": 0.91, "nbytes": 64}],
-        "singles_taught": "a pass over all samples",
+        "singles": [
+            {"sent": 8, "bits": 4, "nbytes": 64, "shared": 0.90, "onward": 0.90, "alone": 0.91, "low": 0, "high": 0.02}
+        ],
+        "singles_taught": "100 samples",
         "machine": {"host": "a machine"},
     } | changed
 
@@ -127,7 +118,10 @@ def test_claims_are_those_of_the_record() -> None:
     assert held["over the float32 feature"] == (512, True)
     assert held["points where nothing else is as good"] == (2, False)
     assert held["behind one for the rate alone"][1] is False
-    assert held["saved by choosing"] == (pytest.approx(0.375), True)
+    assert held["saved by two rates"] == (pytest.approx(0.35), True)
+    assert held["gained over 250kbit,10ms by learning"] == (pytest.approx(0.25), True)
+    assert held["gained over 5mbit,10ms by learning"] == (0.0, False)
+    assert held["gained over 5mbit,10ms by compressing"] == (pytest.approx(0.5), True)
 
 
 def test_a_network_that_no_code_comes_near_is_said_to_be_so() -> None:
@@ -137,6 +131,33 @@ def test_a_network_that_no_code_comes_near_is_said_to_be_so() -> None:
 def test_the_chapter_holds_codes_against_all_four_sizes() -> None:
     (line,) = [line for line in chapter.chapter([a_record()]).splitlines() if "nested/affine4:8`**" in line]
     assert [cell.strip(" *") for cell in line.split("|")][-5:-1] == ["512.0", "128.0", "48.0", "15.6"]
+
+
+def test_the_chapter_marks_where_learned_codecs_gain() -> None:
+    lines = chapter.chapter([a_record()]).splitlines()
+    assert "| 250kbit,10ms | 20 × | **30.0, -50, -25** |" in lines
+    assert "| 5mbit,10ms | 20 × | 30.0, -50, 0 |" in lines
+
+
+def test_the_chapter_marks_rates_at_which_one_for_all_is_behind() -> None:
+    assert any("**+1.00 (+0.00 to +2.00)**" in line for line in chapter.chapter([a_record()]).splitlines())
+
+
+def test_sides_with_the_same_plan_share_a_line() -> None:
+    (line,) = [line for line in chapter.chapter([a_record()]).splitlines() if "all codecs; without learned" in line]
+    assert line.startswith("| 5mbit,10ms |")
+
+
+def test_what_was_not_measured_is_not_in_the_chapter() -> None:
+    bare = {name: value for name, value in a_record().items() if name not in ("contests", "choices", "singles")}
+    assert "####" not in chapter.chapter([bare])
+
+
+def test_that_contest_is_performed_in_which_learning_gains_most() -> None:
+    contests = [a_contest("slow", 30, 40), a_contest("fast", 30, 31), a_contest("fast", 30, 35, board=50)]
+    assert worth_performing(contests, "fast")["board"] == 50
+    alike = [a_contest("fast", 30, 30), a_contest("fast", 30, 30, raw=90, board=50)]
+    assert worth_performing(alike, "fast")["board"] == 50
 
 
 def test_the_chapter_stands_between_its_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,146 @@
+"""What choosing the rate of each sample saves, at equal accuracy, and what it does to latency.
+
+    calibration samples ─► the rules that send least at an accuracy     for each way to choose, and each single rate
+    test samples        ─► their accuracy and bytes ─► against single rates as accurate, or mixtures of them
+
+# N test samples, C codecs, U units, R replicates
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.codecs.rates import Heard, Rule, Tried, cheapest_at, mixture, rate_of_each, rules_of
+from benchmarks.codecs.sides import LINKS, Bench
+from offramp.plan import Plan
+
+BOARD = 20.0
+"""How many times slower than this machine, where latencies are compared."""
+REPLICATES = 500
+TAIL = 0.025
+"""Of an interval, on either side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """A way to choose the rate of each sample."""
+
+    name: str
+    title: str
+    pairs: bool
+    exits: bool
+
+
+WAYS = (
+    Way(name="two", title="two rates", pairs=True, exits=False),
+    Way(name="exit", title="a rate or an exit", pairs=False, exits=True),
+    Way(name="both", title="two rates or an exit", pairs=True, exits=True),
+)
+MANY, MANY_OR_EXIT = "many", "many-exit"
+"""As many rates as there are, without and with an exit: what no plan can say."""
+
+
+def study(bench: Bench) -> dict[str, Any] | None:
+    """At the first bottleneck, for each single rate worth having; None without one, or without a branch up to it."""
+    manifest, tape = bench.manifest, bench.tape
+    spec = next(iter(manifest.bottlenecks), None)
+    branches = [branch.cut for branch in manifest.branches if spec is not None and branch.cut <= spec.cut]
+    if spec is None or not branches:
+        return None
+    codecs = [
+        entry.codec
+        for entry in tape.header.codecs
+        if entry.split == spec.cut and entry.codec.startswith(f"{spec.name}/")
+    ]
+    tuning, test = (
+        {cut: Heard.of(tape, spec.cut, codecs, cut, subset) for cut in branches} for subset in ("calibration", "test")
+    )
+    singles = _rules(tuning, pairs=False, exits=False)
+    tried = {way.name: _rules(tuning, pairs=way.pairs, exits=way.exits) for way in WAYS}
+    judge = _Judge(bench, spec.cut, test, [one.rule for one in singles])
+    last = max(branches)
+    points = []
+    for single in singles:
+        ways: dict[str, Any] = {}
+        for name, rules in tried.items():
+            chosen = cheapest_at(rules, single.accuracy)
+            assert chosen is not None  # a single rate is a rule of every way
+            ways[name] = judge.of_rule(chosen.rule)
+        for name, exits in ((MANY, False), (MANY_OR_EXIT, True)):
+            ways[name] = judge.saved(*rate_of_each(tuning[last], test[last], single.accuracy, exits=exits))
+        points.append(judge.alone(single.rule) | {"ways": ways})
+    return {"split": spec.cut, "board": BOARD, "links": list(LINKS), "points": points}
+
+
+def _rules(heard: dict[int, Heard], *, pairs: bool, exits: bool) -> list[Tried]:
+    """Of all branches. A single rate asks none, so there one is enough."""
+    some = list(heard.values()) if pairs or exits else list(heard.values())[-1:]
+    return [one for each in some for one in rules_of(each, pairs=pairs, exits=exits)]
+
+
+class _Judge:
+    """Holds choices against single rates, on test samples."""
+
+    def __init__(self, bench: Bench, split: int, test: dict[int, Heard], singles: Sequence[Rule]) -> None:
+        self._bench, self._split, self._test = bench, split, test
+        self._singles = {rule.cheap: rule for rule in singles}
+        under = [test[rule.branch].under(rule) for rule in singles]
+        self._right_CN = np.array([right_N for right_N, _ in under], dtype=np.float64)
+        self._bytes_CN = np.array([bytes_N for _, bytes_N in under], dtype=np.float64)
+        self._weight_RN = _replicates(bench.units)
+
+    def alone(self, rule: Rule) -> dict[str, Any]:
+        """A single rate."""
+        right_N, bytes_N = self._test[rule.branch].under(rule)
+        found = {"codec": rule.cheap, "accuracy": float(right_N.mean()), "bytes": float(bytes_N.mean())}
+        return found | {"latency": self._latency(rule.plan(self._split))}
+
+    def of_rule(self, rule: Rule) -> dict[str, Any]:
+        right_N, bytes_N = self._test[rule.branch].under(rule)
+        plan, rival = rule.plan(self._split), self._rival(float(right_N.mean()))
+        return self.saved(right_N, bytes_N) | {
+            "plan": str(plan),
+            "latency": self._latency(plan),
+            "rival": rival.cheap,
+            "rival_latency": self._latency(rival.plan(self._split)),
+        }
+
+    def saved(self, right_N: NDArray[np.bool_], bytes_N: NDArray[np.int64]) -> dict[str, Any]:
+        """Share of the bytes of a mixture of single rates that is as accurate, with its interval."""
+        accuracy, nbytes = float(right_N.mean()), float(bytes_N.mean())
+        saved = 1 - nbytes / mixture(self._bytes_CN.mean(1), self._right_CN.mean(1), accuracy)
+        right_R, bytes_R = self._weight_RN @ right_N, self._weight_RN @ bytes_N
+        right_RC, bytes_RC = self._weight_RN @ self._right_CN.T, self._weight_RN @ self._bytes_CN.T
+        seen = [
+            1 - size / mixture(bytes_C, right_C, right)
+            for size, right, bytes_C, right_C in zip(bytes_R, right_R, bytes_RC, right_RC, strict=True)
+        ]
+        low, high = np.quantile(seen, (TAIL, 1 - TAIL))
+        return {"accuracy": accuracy, "bytes": nbytes, "saved": saved, "low": float(low), "high": float(high)}
+
+    def _rival(self, accuracy: float) -> Rule:
+        """The cheapest single rate that is as accurate; the most accurate where none is."""
+        enough = [rule for rule in self._singles.values() if self._accuracy(rule) >= accuracy]
+        if enough:
+            return min(enough, key=lambda rule: float(self._test[rule.branch].under(rule)[1].mean()))
+        return max(self._singles.values(), key=self._accuracy)
+
+    def _accuracy(self, rule: Rule) -> float:
+        return float(self._test[rule.branch].under(rule)[0].mean())
+
+    def _latency(self, plan: Plan) -> list[float]:
+        """Seconds of an average sample over each link."""
+        return [float(self._bench.follow(plan, link, BOARD).latency_N.mean()) for link in LINKS]
+
+
+def _replicates(unit_N: NDArray[np.int64]) -> NDArray[np.float64]:
+    """[R, N] weights of the samples, adding up to 1, where whole units are drawn with replacement."""
+    names, unit_N = np.unique(unit_N, return_inverse=True)
+    rng, count = np.random.default_rng(0), len(names)
+    drawn_RU = np.stack([np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(REPLICATES)])
+    weight_RN = drawn_RU[:, unit_N].astype(np.float64)
+    found: NDArray[np.float64] = weight_RN / weight_RN.sum(axis=1, keepdims=True)
+    return found

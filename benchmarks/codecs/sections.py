@@ -1,0 +1,203 @@
+"""What the chapter says of plans over thin links, of rates chosen for each sample, and of bottlenecks for one rate."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from benchmarks.codecs.choosing import MANY, MANY_OR_EXIT, WAYS
+from benchmarks.codecs.sides import RAW, SIDES, STRATEGY, WITH, WITHOUT
+from benchmarks.codecs.singles import APART
+
+Record = Mapping[str, Any]
+_TITLES = {side.name: side.title for side in SIDES}
+NOTHING = 5e-4
+"""A share of this or less is none."""
+
+
+def line(cells: Sequence[str]) -> str:
+    """Of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [line(head), line(["---"] * len(head)), *map(line, rows), ""]
+
+
+def over_links(record: Record) -> list[str]:
+    """Every side's plan over every link."""
+    found = record.get("contests")
+    if not found:
+        return []
+    drops = sorted({one["drop"] for one in found})
+    places = dict.fromkeys((one["link"], one["board"]) for one in found)
+    cells = {(one["link"], one["board"], one["drop"]): _cell(one) for one in found}
+    hosts = record["hosts"]
+    lines = [
+        "#### Over thin links",
+        "",
+        f"What `{STRATEGY}` chooses over a known link (rate up and down, delay one way), for a board so many times "
+        f"slower than this machine, at {record['rate']:g} samples a second and for the accuracy that may be lost, "
+        f"judged on calibration samples; each choice is replayed over the test samples. The whole network takes "
+        f"{1e3 * hosts['whole']:.2f} ms here. Each cell: milliseconds of an average sample with all codecs; how many "
+        f"per cent that is off the best plan that compresses nothing; and off the best one without learned codecs, "
+        f"which has the input in every format, quantised features and exits. Bold: the 95 % interval of the last, "
+        f"paired by samples, lies below 0.",
+        "",
+        *table(
+            ["link", "board", *(f"{100 * drop:g} % may be lost" for drop in drops)],
+            ([link, f"{board:g} ×", *(cells[link, board, drop] for drop in drops)] for link, board in places),
+        ),
+        _told(found),
+        "",
+        "Where learned codecs gain most over each link, or all codecs do:",
+        "",
+        *_best(found),
+    ]
+    return lines + _live(record.get("live"))
+
+
+def rates(record: Record) -> list[str]:
+    """Rates that are chosen for each sample."""
+    found = record.get("choices")
+    if not found:
+        return []
+    ways = {way.name: way.title for way in WAYS}
+    ways |= {MANY: "every tenth its own", MANY_OR_EXIT: "every tenth its own, or an exit"}
+    rows = []
+    for point in found["points"]:
+        cells = [f"`{point['codec']}`", f"{100 * point['accuracy']:.2f}", f"{point['bytes']:,.0f}"]
+        rows.append([*cells, *(_saved(point["ways"][name]) for name in ways)])
+    return [
+        "#### A rate for each sample",
+        "",
+        "On calibration samples, each rule is the one of fewest bytes that is as accurate as a single rate. What they "
+        "do on test samples: right %, bytes of an average sample (who leaves at the branch takes none), and bytes "
+        "saved against the mixture of single rates, drawn by lot, that is as accurate, with its 95 % interval. *Every "
+        "tenth its own*: each tenth of the branch's confidences has a rate, which no plan can say.",
+        "",
+        *table(["single rate", "right %", "bytes", *ways.values()], rows),
+        *_latencies(found),
+    ]
+
+
+def singles(record: Record) -> list[str]:
+    """Bottlenecks that learned on for one rate."""
+    found = record.get("singles")
+    if not found:
+        return []
+    rows = []
+    for one in found:
+        gap = 100 * (one["alone"] - one["onward"])
+        cells = [f"{one['sent']} × {one['bits']}", f"{one['nbytes']:,.0f}"]
+        cells += [f"{100 * one[who]:.2f}" for who in ("shared", "onward", "alone")]
+        cells.append(f"{gap:+.2f} ({100 * one['low']:+.2f} to {100 * one['high']:+.2f})")
+        rows.append([f"**{cell}**" for cell in cells] if gap > APART else cells)
+    head = ["channels × bits", "bytes", "for all rates", "the same, learned on", "learned on for this rate alone"]
+    return [
+        "#### One for all rates, and one for each",
+        "",
+        f"Right % on test samples of the bundle's bottleneck; of the same after {record['singles_taught']} more, at "
+        f"all rates; and after as many at this rate alone. The difference is that of the last two, with its 95 % "
+        f"interval; bytes without an entropy stage. Bold: more than {APART:g} points.",
+        "",
+        *table([*head, "difference"], rows),
+    ]
+
+
+def gain(contest: Record, rival: str) -> float:
+    """Share of the rival's mean latency that all codecs take less."""
+    return float(-contest["against"][rival]["difference"] / contest["sides"][rival]["mean"])
+
+
+def _cell(contest: Record) -> str:
+    without, learned = gain(contest, RAW), gain(contest, WITHOUT)
+    text = f"{1e3 * contest['sides'][WITH]['mean']:.1f}, {_percent(without)}, {_percent(learned)}"
+    return f"**{text}**" if contest["against"][WITHOUT]["high"] < 0 else text
+
+
+def _percent(share: float) -> str:
+    return "0" if abs(share) <= NOTHING else f"{-100 * share:+.0f}"
+
+
+def _told(found: Sequence[Record]) -> str:
+    learned = [one for one in found if one["against"][WITHOUT]["high"] < 0]
+    compressed = [one for one in found if one["against"][RAW]["high"] < 0]
+    worse = [one for one in found if one["against"][WITHOUT]["low"] > 0]
+    text = (
+        f"All codecs beat the best plan that compresses nothing in {len(compressed)} of {len(found)} cases, and the "
+        f"best one without learned codecs in {len(learned)}"
+    )
+    if learned:
+        text += f", by {_percent(min(gain(one, WITHOUT) for one in learned))} to "
+        text += f"{_percent(max(gain(one, WITHOUT) for one in learned))} %"
+    return text + f"; they are worse in {len(worse)}. In the others the same plan is taken, or nothing is certain."
+
+
+def _best(found: Sequence[Record]) -> list[str]:
+    head = ["link", "board", "may be lost", "codecs", "plan", "mean ms", "p95 ms", "right %", "bytes", "sent %"]
+    rows = []
+    for link in dict.fromkeys(one["link"] for one in found):
+        best = max((one for one in found if one["link"] == link), key=lambda one: (gain(one, WITHOUT), gain(one, RAW)))
+        sides = {name: best["sides"][name] for name in (WITH, WITHOUT, RAW)}
+        for plan in dict.fromkeys(there["plan"] for there in sides.values()):
+            names = [name for name, there in sides.items() if there["plan"] == plan]
+            cells = [link, f"{best['board']:g} ×", f"{100 * best['drop']:g} %"]
+            cells += ["; ".join(_TITLES[name] for name in names), f"`{plan}`"]
+            rows.append(cells + _numbers(sides[names[0]]))
+    return table(head, rows)
+
+
+def _live(live: Record | None) -> list[str]:
+    if not live:
+        return []
+    head = ["codecs", "plan followed most", "mean ms", "p95 ms", "right %", "bytes", "sent %", "all codecs take"]
+    rows = []
+    for name, there in live["sides"].items():
+        plan = max(there["plans"], key=there["plans"].__getitem__)
+        apart = live["against"].get(name)
+        words = "" if apart is None else f"{1e3 * apart['difference']:+.1f} ms ({_span(apart, 1e3)})"
+        rows.append([_TITLES[name], f"`{plan}`", *_numbers(there), words])
+    return [
+        f"The same for real, over {live['link']} with a board {live['board']:g} times slower, where "
+        f"{100 * live['drop']:g} % may be lost: {live['samples']} samples through the proxy, plans by an orchestrator "
+        f"that knows one side's codecs.",
+        "",
+        *table(head, rows),
+    ]
+
+
+def _numbers(run: Record) -> list[str]:
+    return [
+        f"{1e3 * run['mean']:.1f}",
+        f"{1e3 * run['p95']:.1f}",
+        f"{100 * run['accuracy']:.2f}",
+        f"{run['bytes']:,.0f}",
+        f"{100 * run['sent']:.0f}",
+    ]
+
+
+def _saved(way: Record) -> str:
+    return (
+        f"{100 * way['accuracy']:.2f}, {way['bytes']:,.0f}: {100 * way['saved']:.0f} % "
+        f"({100 * way['low']:.0f} to {100 * way['high']:.0f})"
+    )
+
+
+def _latencies(found: Record) -> list[str]:
+    """Of the rules that plans can follow, against the cheapest single rate as accurate."""
+    head = ["plan", "right %", "bytes", "against", *(f"{link}, ms" for link in found["links"])]
+    rows = []
+    for way in WAYS:
+        best = max((point["ways"][way.name] for point in found["points"]), key=lambda one: one["low"])
+        times = zip(best["latency"], best["rival_latency"], strict=True)
+        cells = [f"`{best['plan']}`", f"{100 * best['accuracy']:.2f}", f"{best['bytes']:,.0f}", f"`{best['rival']}`"]
+        rows.append([*cells, *(f"{1e3 * own:.1f} to {1e3 * other:.1f}" for own, other in times)])
+    return [
+        f"Latency of the surest savings of each way, against the cheapest single rate as accurate, replayed with a "
+        f"board {found['board']:g} times slower than this machine:",
+        "",
+        *table(head, rows),
+    ]
+
+
+def _span(apart: Record, scale: float) -> str:
+    return f"{scale * apart['low']:+.1f} to {scale * apart['high']:+.1f}"

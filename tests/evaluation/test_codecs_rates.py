@@ -1,0 +1,200 @@
+"""Rates of each sample, plans of each side, and bottlenecks for one rate: what the benchmark of codecs finds.
+
+# N samples
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.codecs import choosing, singles
+from benchmarks.codecs.rates import Heard, Rule, cheapest_at, mixture, rate_of_each, rules_of
+from benchmarks.codecs.sides import RAW, SIDES, WITH, WITHOUT, Bench, Followed, against, contest
+from benchmarks.codecs.singles import Order, rates_of, request_of
+from offramp.bundle.manifest import Manifest
+from offramp.planning.resolve import resolve
+from offramp.tape.reader import Tape
+from offramp_evaluation.live.hosts import Hosts
+from tests.support.features import a_manifest_sending, a_tensor, with_code
+from tests.support.manifests import a_manifest
+from tests.support.plans import a_profile
+from tests.support.tapes import write_a_tape
+
+DOUBTS, SURE = 0.3, 0.8
+COUNT = 1_000
+
+
+def some_heard() -> Heard:
+    """The cheap rate is right where the branch does not doubt, the dear one always, the branch where it is sure."""
+    sure_N = np.linspace(0, 0.999, COUNT, dtype=np.float32)
+    return Heard(
+        branch=1,
+        sure_N=sure_N,
+        branch_right_N=sure_N >= SURE,
+        codecs=("cheap", "dear"),
+        right_CN=np.array([sure_N >= DOUBTS, np.ones(COUNT, bool)]),
+        bytes_CN=np.array([[10] * COUNT, [100] * COUNT]),
+    )
+
+
+def test_who_is_doubted_is_sent_at_the_rich_rate() -> None:
+    found = cheapest_at(rules_of(some_heard(), pairs=True, exits=False), 1.0)
+    assert found is not None
+    assert (found.rule.cheap, found.rule.rich) == ("cheap", "dear")
+    assert found.rule.below == pytest.approx(DOUBTS, abs=0.02)
+    assert found.nbytes == pytest.approx(0.3 * 100 + 0.7 * 10, abs=2)
+
+
+def test_who_is_understood_leaves_and_takes_no_bytes() -> None:
+    found = cheapest_at(rules_of(some_heard(), pairs=True, exits=True), 1.0)
+    assert found is not None
+    assert found.rule.leave == pytest.approx(SURE, abs=0.02)
+    assert found.nbytes == pytest.approx(0.3 * 100 + 0.5 * 10, abs=2)
+
+
+def test_without_pairs_and_exits_there_are_single_rates() -> None:
+    assert [one.nbytes for one in rules_of(some_heard(), pairs=False, exits=False)] == [10, 100]
+
+
+@pytest.mark.parametrize("exits", [False, True])
+def test_a_rule_does_what_it_was_found_to_do(*, exits: bool) -> None:
+    heard = some_heard()
+    for one in rules_of(heard, pairs=True, exits=exits):
+        right_N, bytes_N = heard.under(one.rule)
+        assert (right_N.mean(), bytes_N.mean()) == pytest.approx((one.accuracy, one.nbytes))
+
+
+def test_where_no_rule_is_accurate_enough_none_is_found() -> None:
+    assert cheapest_at(rules_of(some_heard(), pairs=False, exits=False)[:1], 0.9) is None
+
+
+def test_rules_are_plans_that_can_be_followed() -> None:
+    manifest = a_manifest()
+    for rule in (
+        Rule(branch=1, below=0.5, leave=0.9, cheap="affine4", rich="affine8+zstd"),
+        Rule(branch=1, below=0.0, leave=0.9, cheap="affine4", rich="affine4"),
+        Rule(branch=1, below=0.0, leave=1.0, cheap="affine4", rich="affine4"),
+    ):
+        plan = rule.plan(2)
+        assert resolve(str(plan), manifest) == plan
+
+
+def test_a_mixture_lies_on_the_line_between_the_best() -> None:
+    bytes_P, accuracy_P = np.array([10.0, 100.0, 50.0, 60.0]), np.array([0.5, 1.0, 0.6, 0.4])
+    assert mixture(bytes_P, accuracy_P, 0.75) == pytest.approx(55)
+    assert mixture(bytes_P, accuracy_P, 1.1) == 100
+
+
+def test_every_tenth_takes_the_dear_rate_only_where_it_helps() -> None:
+    heard = some_heard()
+    right_N, bytes_N = rate_of_each(heard, heard, 1.0, exits=False)
+    assert right_N.all()
+    assert bytes_N.mean() == pytest.approx(0.3 * 100 + 0.7 * 10, abs=2)
+    assert rate_of_each(heard, heard, 1.0, exits=True)[1].mean() == pytest.approx(0.3 * 100 + 0.5 * 10, abs=2)
+
+
+class Halves:
+    """A tape whose first half is calibration."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tape, name)
+
+    def __len__(self) -> int:
+        return len(self._tape)
+
+    def rows(self, subset: str) -> slice:
+        half = len(self._tape) // 2
+        return slice(0, half) if subset == "calibration" else slice(half, None)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    manifest = a_manifest()
+    tape: Any = Halves(write_a_tape(tmp_path_factory.mktemp("tape") / "seeded.tape", manifest))
+    board, edge = (a_profile(tuple(one * step for step in range(5))) for one in (0.010, 0.0003))
+    return Bench(tape, manifest, Hosts(board=board, edge=edge))
+
+
+def test_a_side_sends_only_what_it_allows(bench: Bench) -> None:
+    for side in SIDES:
+        for one in bench.candidates_of(side).candidates:
+            assert one.codec == "none" or side.allows(one.split, one.codec)
+
+
+def test_learned_codecs_are_on_one_side_alone() -> None:
+    assert [side.name for side in SIDES if side.allows(2, "slim/affine4:8+range")] == [WITH]
+    assert [side.name for side in SIDES if side.allows(0, "raw")] == [side.name for side in SIDES]
+
+
+def test_a_contest_tells_each_sides_plan_and_what_became_of_it(bench: Bench) -> None:
+    found = contest(bench, "50mbit,1ms", board=1.0, drop=0.5)
+    assert found["sides"][WITH]["plan"] == found["sides"][WITHOUT]["plan"]
+    assert "codec=none" in found["sides"][RAW]["plan"]
+    assert found["sides"][WITH]["mean"] < found["sides"][RAW]["mean"]
+    assert found["against"][RAW]["high"] < 0
+    assert found["against"][WITHOUT]["difference"] == 0
+
+
+def test_what_is_faster_is_negative_with_its_interval() -> None:
+    def run(seconds: float) -> Followed:
+        latency_N = seconds + np.linspace(0, 0.01, 100)
+        return Followed(
+            latency_N=latency_N, right_N=latency_N > 0, sent_N=latency_N > 0, wire_N=np.ones(100, dtype=np.int64)
+        )
+
+    found = against(run(0.02), run(0.03), np.arange(100))
+    assert found == pytest.approx({"difference": -0.01, "low": -0.01, "high": -0.01})
+
+
+def test_without_a_bottleneck_no_rate_is_chosen(bench: Bench) -> None:
+    assert choosing.study(bench) is None
+
+
+def a_manifest_with_code() -> Manifest:
+    codecs = ("affine2:4+range", "affine2:4", "affine4", "affine4:4+range")
+    return with_code(a_manifest_sending(a_tensor(16, 8, 8)), 8, 4, 4, codecs=codecs)
+
+
+def test_rates_are_drawn_from_what_the_bundle_offers() -> None:
+    assert rates_of(a_manifest_with_code(), 100) == [(4, 2), (8, 4), (4, 4)]
+    assert rates_of(a_manifest_with_code(), 2) == [(4, 2), (4, 4)]
+
+
+def test_a_bottleneck_is_asked_for_again_as_it_is() -> None:
+    manifest = a_manifest_with_code()
+    cut = manifest.cuts[manifest.bottlenecks[0].cut].name
+    assert request_of(manifest) == f"{cut}:slim:8x2"
+
+
+def test_answers_that_are_kept_are_not_learned_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = an_order(tmp_path)
+    taught = []
+
+    def teach(_order: Order, rates: list[tuple[int, int]], answers: Any) -> None:
+        taught.append(rates)
+        for rate in rates:
+            for who, right in (("shared", 80), ("onward", 85), ("alone", 90)):
+                answers.add(f"{who} {rate[0]} x {rate[1]}", np.arange(100) < right)
+
+    monkeypatch.setattr(singles, "_teach", teach)
+    for _ in range(2):
+        (found,) = singles.singles(order, [(4, 4)], tmp_path / "kept.npz")
+    assert len(taught) == 1
+    assert (found["shared"], found["onward"], found["alone"]) == (0.80, 0.85, 0.90)
+    order.trained.write_text("others")
+    singles.singles(order, [(4, 4)], tmp_path / "kept.npz")
+    assert len(taught) == 2
+
+
+def an_order(folder: Path) -> Order:
+    weights, trained = folder / "weights.pt", folder / "bottlenecks.pt"
+    weights.write_text("some")
+    trained.write_text("some")
+    return Order(
+        manifest=a_manifest_with_code(), data="somewhere", weights=weights, trained=trained, size=None, limit=None
+    )

@@ -1,61 +1,137 @@
-"""What codecs cost: encoding features of CIFAR's size, the pace on large ones, and what each name saves for its time.
+"""What codecs cost: to encode features of CIFAR's size, beside the head that makes them, and the pace on large ones.
 
-seeded features, as after a ReLU ─► encode │ zstd alone │ a copy       taking turns, on one core
+features ─► encode │ zstd alone │ a copy      taking turns, on one core
+sample ─► head ─► encode                      one behind the other, as on a device, each timed
 
-A feature here is smooth in rows and columns, non-negative and half zeros; no network has to be there.
+python -m benchmarks.codec_speed                   small features: of the demo's bundle
+python -m benchmarks.codec_speed --bundle DIR      of another trained bundle, with its ranges and tables
+
+Large ones are those of a ResNet-18 for pictures of 224, with random weights, on photographs.
 """
 
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import zstandard
 
-from benchmarks.harness import CORES, Case, Claim, Times, a_parser, pin, report, shuffled
-from offramp.bundle.manifest import FORMAT, Manifest, SampleSpec
-from offramp.bundle.specs import CutSpec, StageSpec, TensorSpec
-from offramp.bundle.tables import LEVELS, TOTAL, CutTables, TensorTables
+from benchmarks.features import Spot, in_turns, resnet18_spots, trained_spots
+from benchmarks.harness import BLOCKS, CORES, Case, Claim, Times, a_parser, pin, report, shuffled
+from offramp.bundle.store import open_bundle
 from offramp.codecs.catalog import open_codec
+from offramp.codecs.usual import opens
 from offramp.codecs.zstd import LEVEL, RARELY
 from offramp.records import Array
+from offramp.runtime.onnx_backend import configure_threads
+from offramp_evaluation.assets import DEMO_BUNDLE
 
-Shape = tuple[int, ...]
-SMALL: tuple[Shape, ...] = ((16, 32, 32), (32, 16, 16), (64, 8, 8))
-LARGE: tuple[Shape, ...] = ((256, 14, 14), (128, 28, 28), (64, 56, 56))
-"""Of a ResNet-18 at 224 pixels behind its layers 3, 2 and 1: 201 to 803 KB of float32."""
-ENCODE, PACE, OVERHEAD = 30.0, 2.5, 1.5
-"""Microseconds; GB/s of float32; times zstd alone."""
-NAMES = ("affine8", "affine8+zstd", "affine4c", "affine4c+zstd", "affine2c+zstd", "affine4c+lz4", "affine4c+range")
-COPY, ZSTD = "a copy", "zstd alone"
+ENCODE, SHARE, PACE, OVERHEAD = 30.0, 0.03, 2.5, 1.5
+"""Microseconds; of the head's time; GB/s of float32; times zstd alone."""
+CLAIMED = ("affine8+zstd", "affine4+zstd")
+NAMES = (
+    *("affine8", "affine8+zstd", "affine4", "affine4+zstd", "affine4c+zstd", "affine2+zstd"),
+    *("affine4+lz4", "affine4+range"),
+)
+HEAD, COPY, ZSTD = "head", "a copy", "zstd alone"
 
 
 def main() -> int:
-    arguments = a_parser(__doc__.partition("\n")[0]).parse_args()
+    parser = a_parser(__doc__.partition("\n")[0])
+    parser.add_argument("--bundle", type=Path, default=DEMO_BUNDLE, metavar="DIR", help="trained (default: the demo's)")
+    arguments = parser.parse_args()
     if arguments.pin:
         pin(CORES[0])
+    configure_threads(1)
     rounds = 60 if arguments.quick else 1_000
-    measured = {shape: measure(shape, rounds if shape in SMALL else rounds // 4) for shape in (*SMALL, *LARGE)}
-    slowest = max(SMALL, key=lambda shape: measured[shape].p50("affine8+zstd"))
-    paces = {shape: 4e-9 * np.prod(shape) / measured[shape].p50("affine8+zstd") for shape in LARGE}
-    large = min(paces, key=lambda shape: paces[shape])
-    around = measured[large].ratio("affine8+zstd", ZSTD)
-    claims = [
-        Claim(
-            name="encode affine8+zstd at CIFAR's sizes",
-            found=measured[slowest].p50("affine8+zstd") * 1e6,
-            limit=ENCODE,
-            unit="µs",
-            detail=f"slowest of {len(SMALL)}: {_times(slowest)}, of which zstd {measured[slowest].p50(ZSTD) * 1e6:.1f}",
-        ),
+    with trained_spots(open_bundle(arguments.bundle)) as small:
+        turns = {spot.title: take_turns(spot, rounds) for spot in small}
+        behind = {spot.title: behind_head(spot, rounds) for spot in small}
+    with resnet18_spots() as large:
+        turns |= {spot.title: take_turns(spot, rounds // 2) for spot in large}
+        behind |= {spot.title: behind_head(spot, max(BLOCKS, rounds // 10)) for spot in large[:1]}
+    spots = [*small, *large]
+    claims = [*encoding(small, turns, behind), *sharing(large[0], behind), *pacing(large, turns)]
+    details = {
+        spot.title: {
+            "zeros": spot.zeros,
+            "bytes": {name: spot.bytes_of(name) for name in _names(spot)},
+            "in turns": turns[spot.title].record(),
+            "behind the head": behind[spot.title].record() if spot.title in behind else {},
+        }
+        for spot in spots
+    }
+    if not arguments.json:
+        print_times(spots, turns, behind)
+    return report("codec_speed", claims, details, arguments)
+
+
+def take_turns(spot: Spot, rounds: int) -> Times:
+    """Every name that opens there, and what there is to compare with."""
+    calls: dict[str, Case] = {name: in_turns(_encoder(name, spot), spot.features) for name in _names(spot)}
+    space = np.empty_like(spot.features[0])
+    how = zstandard.ZstdCompressionParameters(compression_level=LEVEL, strategy=zstandard.STRATEGY_FAST, **RARELY)
+    compressor = zstandard.ZstdCompressor(compression_params=how)
+    calls[COPY] = in_turns(lambda feature: np.copyto(space, feature), spot.features)
+    calls[ZSTD] = in_turns(lambda levels_n: compressor.compress(levels_n.data), spot.levels())
+    shuffled(calls, rounds=20)
+    return Times({name: np.array(seconds) for name, seconds in shuffled(calls, rounds=rounds).items()})
+
+
+def behind_head(spot: Spot, rounds: int) -> Times:
+    """The head, and what encodes its feature at once, while caches still hold the head's weights."""
+    encoders = {name: _encoder(name, spot) for name in CLAIMED}
+    seconds: dict[str, list[float]] = {name: [] for name in (HEAD, *CLAIMED)}
+    for _ in range(rounds):
+        for name, encode in encoders.items():
+            start = time.perf_counter()
+            (feature,) = spot.head()
+            there = time.perf_counter()
+            encode(feature)
+            seconds[name].append(time.perf_counter() - there)
+            seconds[HEAD].append(there - start)
+    return Times({name: np.array(took) for name, took in seconds.items()})
+
+
+def encoding(spots: Sequence[Spot], turns: Mapping[str, Times], behind: Mapping[str, Times]) -> list[Claim]:
+    """Microseconds at each split of a small network."""
+    claims = []
+    for codec in CLAIMED:
+        for spot in spots:
+            took, later = turns[spot.title].p50(codec) * 1e6, behind[spot.title].p50(codec) * 1e6
+            alone, share = turns[spot.title].p50(ZSTD) * 1e6, behind[spot.title].ratio(codec, HEAD).value
+            detail = f"{later:.0f} behind its head, {share:.1%} of it; zstd alone, on 8 bits, {alone:.0f}"
+            claims.append(Claim(name=f"{codec}, {spot.title}", found=took, limit=ENCODE, unit="µs", detail=detail))
+    return claims
+
+
+def sharing(spot: Spot, behind: Mapping[str, Times]) -> list[Claim]:
+    """What encoding adds to the head of a large network."""
+    claims = []
+    for codec in CLAIMED:
+        share, head = behind[spot.title].ratio(codec, HEAD), behind[spot.title].p50(HEAD)
+        detail = f"{share.low:.2%} to {share.high:.2%} over the run; the head takes {head * 1e3:.1f} ms"
+        claims.append(
+            Claim(name=f"{codec} over ResNet-18's head to {spot.name}", found=share.value, limit=SHARE, detail=detail)
+        )
+    return claims
+
+
+def pacing(spots: Sequence[Spot], turns: Mapping[str, Times]) -> list[Claim]:
+    """GB/s of float32 from 200 KB on, and what of the time is zstd's."""
+    paces = {spot.title: spot.size / 1e9 / turns[spot.title].p50("affine8+zstd") for spot in spots}
+    slowest = min(spots, key=lambda spot: paces[spot.title])
+    taken = turns[slowest.title]
+    alone, around = slowest.size / 1e9 / taken.p50(ZSTD), taken.ratio("affine8+zstd", ZSTD)
+    return [
         Claim(
             name="affine8+zstd from 200 KB of float32 on",
-            found=paces[large],
+            found=paces[slowest.title],
             limit=PACE,
             at_most=False,
             unit="GB/s",
-            detail=f"slowest of {len(LARGE)}: {_times(large)}",
+            detail=f"slowest of {len(spots)}: {slowest.title}; zstd alone reaches {alone:.2f}",
         ),
         Claim(
             name="affine8+zstd over zstd alone, there",
@@ -64,102 +140,26 @@ def main() -> int:
             detail=f"{around.low:.2f} to {around.high:.2f} over the run",
         ),
     ]
-    details = {_times(shape): times.record() | {"bytes": sizes(shape)} for shape, times in measured.items()}
-    if not arguments.json:
-        print_paces(measured)
-    return report("codec_speed", claims, details, arguments)
 
 
-def measure(shape: Shape, rounds: int) -> Times:
-    """Every name, and what there is to compare with, over several features."""
-    manifest = a_manifest(shape)
-    features = some_features(shape, 8)
-    calls: dict[str, Case] = {name: _turns(open_codec(name, manifest, 1).encode, features) for name in NAMES}
-    packed = [np.frombuffer(open_codec("affine8", manifest, 1).encode((feature,)), np.uint8) for feature in features]
-    space = np.empty_like(features[0])
-    how = zstandard.ZstdCompressionParameters(compression_level=LEVEL, strategy=zstandard.STRATEGY_FAST, **RARELY)
-    compressor = zstandard.ZstdCompressor(compression_params=how)
-    calls[COPY] = _turns(lambda feature: np.copyto(space, feature[0]), features)
-    calls[ZSTD] = _turns(lambda levels: compressor.compress(levels[0]), packed)
-    shuffled(calls, rounds=20)
-    return Times({name: np.array(seconds) for name, seconds in shuffled(calls, rounds=rounds).items()})
+def print_times(spots: Sequence[Spot], turns: Mapping[str, Times], behind: Mapping[str, Times]) -> None:
+    print(f"{'':22}{'in turns':>10}{'behind its head':>18}{'':>5}payload")
+    for spot in spots:
+        print(f"{spot.title}: {spot.size / 1e3:,.0f} KB of float32, {spot.zeros:.0%} zeros")
+        for name in (COPY, ZSTD, *_names(spot)):
+            took = f"{turns[spot.title].p50(name) * 1e6:,.1f} µs"
+            later = f"{behind[spot.title].p50(name) * 1e6:,.1f} µs" if spot.title in behind and name in CLAIMED else ""
+            size = f"{spot.bytes_of(name):,.0f} bytes" if name in NAMES else ""
+            print(f"  {name:18}{took:>12}{later:>18}{size:>18}".rstrip())
 
 
-def sizes(shape: Shape) -> dict[str, float]:
-    """Mean bytes of each name's payloads."""
-    manifest, features = a_manifest(shape), some_features(shape, 8)
-    return {
-        name: float(np.mean([len(open_codec(name, manifest, 1).encode((feature,))) for feature in features]))
-        for name in NAMES
-    }
+def _names(spot: Spot) -> list[str]:
+    return [name for name in NAMES if opens(name, spot.manifest, spot.cut)]
 
 
-def print_paces(measured: dict[Shape, Times]) -> None:
-    print(f"{'µs':>14}" + "".join(f"{name:>15}" for name in (COPY, ZSTD, *NAMES)))
-    for shape, times in measured.items():
-        took = "".join(f"{times.p50(name) * 1e6:15.1f}" for name in (COPY, ZSTD, *NAMES))
-        print(f"{_times(shape):>14}{took}")
-
-
-def some_features(shape: Shape, count: int) -> list[Array]:
-    """[1, C, H, W] each: sums of noise over neighbours, half of it below zero, which the ReLU cuts off."""
-    rng = np.random.default_rng(0)
-    found = []
-    for _ in range(count):
-        noise = rng.normal(0, 1, (1, shape[0], shape[1] + 2, shape[2] + 2)).astype(np.float32)
-        smooth = sum(noise[:, :, y : y + shape[1], x : x + shape[2]] for y in range(3) for x in range(3)) / 3
-        found.append(np.maximum(smooth, 0))
-    return found
-
-
-def a_manifest(shape: Shape) -> Manifest:
-    """A network of two stages with this feature between them, and tables for it."""
-    spec = TensorSpec(shape=shape, dtype="float32", low=0.0, high=3.5)
-    image, logits = TensorSpec(shape=(32, 32, 3), dtype="uint8"), TensorSpec(shape=(10,), dtype="float32")
-    names_tensors = (("input", image), ("feature", spec), ("output", logits))
-    manifest = Manifest(
-        format=FORMAT,
-        name="features alone",
-        offramp="0",
-        sample=SampleSpec(kind="image", shape=image.shape, dtype=image.dtype),
-        labels=tuple(map(str, range(10))),
-        cuts=tuple(CutSpec(name=name, tensors=(tensor,)) for name, tensor in names_tensors),
-        stages=(StageSpec(macs=1), StageSpec(macs=1)),
-        branches=(),
-        final_temperature=1.0,
-        final_accuracy=None,
-        segments=(),
-        discovered=(),
-        files={},
-        model_digest="",
-    )
-    return replace(manifest, tables={1: CutTables(tensors=(_tables(spec),))})
-
-
-def _tables(spec: TensorSpec) -> TensorTables:
-    channels = spec.shape[0]
-    tail_L = np.exp(-0.5 * (np.arange(LEVELS) * spec.high / (LEVELS - 1)) ** 2)
-    counts_L = np.floor(tail_L / tail_L.sum() * TOTAL / 2).astype(np.int64)
-    counts_L[0] += TOTAL - counts_L.sum()
-    counts_CL = np.tile(counts_L, (channels, 1)).astype(np.uint16)
-    low_C, high_C = np.zeros(channels, np.float32), np.full(channels, spec.high, np.float32)
-    return TensorTables(axis=0, low_C=low_C, high_C=high_C, counts_CL=counts_CL, own_counts_CL=counts_CL)
-
-
-def _turns(call: Any, arguments: Sequence[Array]) -> Case:
-    """The call with one argument after the other, each as a feature of one tensor."""
-    turn = 0
-
-    def case() -> object:
-        nonlocal turn
-        turn = (turn + 1) % len(arguments)
-        return call((arguments[turn],))
-
-    return case
-
-
-def _times(shape: Shape) -> str:
-    return "×".join(map(str, shape))
+def _encoder(name: str, spot: Spot) -> Callable[[Array], bytes]:
+    encode = open_codec(name, spot.manifest, spot.cut).encode
+    return lambda feature: encode((feature,))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ from benchmarks.codecs.live import perform, worth_performing
 from benchmarks.codecs.sections import gain
 from benchmarks.codecs.sides import LINKS, RATE, RAW, WITHOUT, Bench, contests, hosts_of
 from benchmarks.codecs.singles import APART, Order, rates_of, singles
-from benchmarks.codecs.spots import cheapest, duels, front, spots_of
+from benchmarks.codecs.spots import Spot, cheapest, duels, front, spots_of
 from benchmarks.codecs.tasks import INPUTS, PLAIN, TASKS, Task
+from benchmarks.codecs.windows import windows
 from benchmarks.exits.subjects import run_offramp
 from benchmarks.harness import Claim, a_parser, machine, report, say
 from offramp import __version__
@@ -102,7 +103,7 @@ def study(task: Task, data: str, arguments: argparse.Namespace) -> dict[str, Any
         wanted += [(at, name) for at in splits for name in ("affine8+zstd", "affine4c+range")]
         rows = np.linspace(0, len(test) - 1, 20).astype(np.int64)
         record["times"] = clock(bundle, wanted, np.asarray(test.samples[rows]), arguments.clock)
-    record |= _chosen(bundle, tape, data, arguments)
+    record |= _chosen(bundle, tape, spots, data, arguments)
     if arguments.alone:
         order = Order(
             manifest=manifest,
@@ -118,7 +119,9 @@ def study(task: Task, data: str, arguments: argparse.Namespace) -> dict[str, Any
     return record
 
 
-def _chosen(bundle: Bundle, tape: Tape, data: str, arguments: argparse.Namespace) -> dict[str, Any]:
+def _chosen(
+    bundle: Bundle, tape: Tape, spots: Sequence[Spot], data: str, arguments: argparse.Namespace
+) -> dict[str, Any]:
     """What the planner chooses over thin links, and what choosing the rate of each sample saves."""
     manifest = bundle.manifest
     hosts = hosts_of(bundle, tape, arguments.out / f"{manifest.name}-{manifest.model_digest[:12]}")
@@ -126,6 +129,7 @@ def _chosen(bundle: Bundle, tape: Tape, data: str, arguments: argparse.Namespace
     say("choosing plans, and replaying them")
     found: dict[str, Any] = {
         "contests": contests(bench),
+        "windows": windows(bench, spots),
         "choices": choosing.study(bench),
         "rate": RATE,
         "hosts": {"whole": hosts.board.segment(0, manifest.end).expected},

@@ -9,6 +9,7 @@ from benchmarks.codecs.singles import APART
 
 Record = Mapping[str, Any]
 _TITLES = {side.name: side.title for side in SIDES}
+_NUMBERS, _APART_BY = ("mean ms", "p95 ms", "right %", "bytes", "sent %"), "all codecs take ms"
 NOTHING = 5e-4
 """A share of this or less is none."""
 
@@ -51,6 +52,7 @@ def over_links(record: Record) -> list[str]:
         "Where learned codecs gain most over each link, or all codecs do:",
         "",
         *_best(found),
+        *_windows(record.get("windows", [])),
     ]
     return lines + _live(record.get("live"))
 
@@ -133,7 +135,19 @@ def _told(found: Sequence[Record]) -> str:
 
 
 def _best(found: Sequence[Record]) -> list[str]:
-    head = ["link", "board", "may be lost", "codecs", "plan", "mean ms", "p95 ms", "right %", "bytes", "sent %"]
+    head = [
+        "link",
+        "board",
+        "may be lost",
+        "codecs",
+        "plan",
+        "mean ms",
+        "p95 ms",
+        "right %",
+        "bytes",
+        "sent %",
+        _APART_BY,
+    ]
     rows = []
     for link in dict.fromkeys(one["link"] for one in found):
         best = max((one for one in found if one["link"] == link), key=lambda one: (gain(one, WITHOUT), gain(one, RAW)))
@@ -142,20 +156,35 @@ def _best(found: Sequence[Record]) -> list[str]:
             names = [name for name, there in sides.items() if there["plan"] == plan]
             cells = [link, f"{best['board']:g} ×", f"{100 * best['drop']:g} %"]
             cells += ["; ".join(_TITLES[name] for name in names), f"`{plan}`"]
-            rows.append(cells + _numbers(sides[names[0]]))
+            rows.append([*cells, *_numbers(sides[names[0]]), _apart(best["against"].get(names[0]))])
     return table(head, rows)
+
+
+def _windows(found: Sequence[Record]) -> list[str]:
+    if not found:
+        return []
+    rows = []
+    for one in found:
+        pays = "none" if one["to"] <= one["from"] else f"{one['from']:.0f} to {one['to']:.0f} ×"
+        rows.append([one["link"], f"from {one['from']:.0f} ×", f"up to {one['to']:.0f} ×", pays])
+    head = ["link", "faster than the device alone", "faster than the input", "boards for which it pays"]
+    return [
+        f"Why: a fast board answers by itself, and a slow one is sooner done with sending its input. Without exits and "
+        f"queues, `{found[0]['codec']}`, the most accurate learned codec, against the whole network on the device, and "
+        f"against `{found[0]['rival']}`, the cheapest input as accurate:",
+        "",
+        *table(head, rows),
+    ]
 
 
 def _live(live: Record | None) -> list[str]:
     if not live:
         return []
-    head = ["codecs", "plan followed most", "mean ms", "p95 ms", "right %", "bytes", "sent %", "all codecs take"]
+    head = ["codecs", "plan followed most", *_NUMBERS, _APART_BY]
     rows = []
     for name, there in live["sides"].items():
         plan = max(there["plans"], key=there["plans"].__getitem__)
-        apart = live["against"].get(name)
-        words = "" if apart is None else f"{1e3 * apart['difference']:+.1f} ms ({_span(apart, 1e3)})"
-        rows.append([_TITLES[name], f"`{plan}`", *_numbers(there), words])
+        rows.append([_TITLES[name], f"`{plan}`", *_numbers(there), _apart(live["against"].get(name))])
     return [
         f"The same for real, over {live['link']} with a board {live['board']:g} times slower, where "
         f"{100 * live['drop']:g} % may be lost: {live['samples']} samples through the proxy, plans by an orchestrator "
@@ -199,5 +228,8 @@ def _latencies(found: Record) -> list[str]:
     ]
 
 
-def _span(apart: Record, scale: float) -> str:
-    return f"{scale * apart['low']:+.1f} to {scale * apart['high']:+.1f}"
+def _apart(apart: Record | None) -> str:
+    if apart is None:
+        return ""
+    difference, low, high = (1e3 * apart[name] for name in ("difference", "low", "high"))
+    return f"{difference:+.1f} ({low:+.1f} to {high:+.1f})"

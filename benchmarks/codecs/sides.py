@@ -49,7 +49,7 @@ Floats = NDArray[np.float64]
 
 LINKS = ("250kbit,10ms", "1mbit,10ms", "5mbit,10ms")
 """As `offramp shape` reads them, so a round trip takes 20 ms."""
-BOARDS = (5.0, 20.0, 35.0, 50.0, 100.0)
+BOARDS = (5.0, 20.0, 35.0, 50.0, 70.0, 100.0)
 """How many times slower than this machine."""
 DROPS = (0.005, 0.01, 0.02, 0.05)
 """Accuracy that may be lost."""
@@ -75,7 +75,6 @@ _PLAIN = ("raw", "float32", "float16")
 SIDES = (
     Side(name=WITH, title="all codecs", allows=lambda _split, _codec: True),
     Side(name=WITHOUT, title="without learned ones", allows=lambda _split, codec: not via_of(codec)),
-    Side(name="pictures", title="pictures alone", allows=lambda split, _codec: split == 0),
     Side(name=RAW, title="nothing compressed", allows=lambda _split, codec: codec in _PLAIN),
 )
 """Who sends nothing but answers itself, with exits or without, is on every side."""

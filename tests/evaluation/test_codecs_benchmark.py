@@ -61,7 +61,7 @@ def test_splits_behind_half_of_the_operations_do_not_count() -> None:
 
 def a_contest(link: str, ours: float, learning: float, *, raw: float = 60.0, board: float = 20.0) -> dict[str, Any]:
     """Milliseconds with all codecs, without learned ones, and without any."""
-    times = {"all": ours, "unlearned": learning, "pictures": learning, "raw": raw}
+    times = {"all": ours, "unlearned": learning, "raw": raw}
 
     def side(mean: float) -> dict[str, Any]:
         plan = f"split=0, codec=jpeg:{mean:.0f}"
@@ -99,6 +99,7 @@ def a_record(**changed: Any) -> dict[str, Any]:
         "spots": [asdict(spot) for spot in SPOTS],
         "contests": [a_contest("250kbit,10ms", 30.0, 40.0), a_contest("5mbit,10ms", 30.0, 30.0)],
         "choices": {"split": 1, "board": 20.0, "links": ["1mbit,10ms"], "points": [a_point(0.30), a_point(0.40)]},
+        "windows": [{"link": "5mbit,10ms", "codec": "nested/affine4:8", "rival": "jpeg:90", "from": 41.0, "to": 3.0}],
         "hosts": {"whole": 1.5e-3},
         "rate": 8.0,
         "times": [{"split": 1, "codec": "nested/affine4:8", "encode": 2e-5, "decode": 3e-5, "head": 4e-4}],
@@ -146,6 +147,10 @@ def test_the_chapter_marks_rates_at_which_one_for_all_is_behind() -> None:
 def test_sides_with_the_same_plan_share_a_line() -> None:
     (line,) = [line for line in chapter.chapter([a_record()]).splitlines() if "all codecs; without learned" in line]
     assert line.startswith("| 5mbit,10ms |")
+
+
+def test_the_chapter_tells_where_no_board_has_a_use_for_codes() -> None:
+    assert "| 5mbit,10ms | from 41 × | up to 3 × | none |" in chapter.chapter([a_record()]).splitlines()
 
 
 def test_what_was_not_measured_is_not_in_the_chapter() -> None:

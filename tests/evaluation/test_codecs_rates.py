@@ -13,6 +13,8 @@ from benchmarks.codecs import choosing, singles
 from benchmarks.codecs.rates import Heard, Rule, cheapest_at, mixture, rate_of_each, rules_of
 from benchmarks.codecs.sides import RAW, SIDES, WITH, WITHOUT, Bench, Followed, against, contest
 from benchmarks.codecs.singles import Order, rates_of, request_of
+from benchmarks.codecs.spots import Spot
+from benchmarks.codecs.windows import window, windows
 from offramp.bundle.manifest import Manifest
 from offramp.planning.resolve import resolve
 from offramp.tape.reader import Tape
@@ -149,6 +151,28 @@ def test_what_is_faster_is_negative_with_its_interval() -> None:
 
     found = against(run(0.02), run(0.03), np.arange(100))
     assert found == pytest.approx({"difference": -0.01, "low": -0.01, "high": -0.01})
+
+
+def a_spot(codec: str, *, split: int, wire: float) -> Spot:
+    return Spot(split=split, codec=codec, operations=0.5, payload=wire, wire=wire, accuracy=0.9, alike=0.9)
+
+
+def test_a_code_pays_between_boards_that_answer_alone_and_boards_that_send_their_input(bench: Bench) -> None:
+    code, rival = a_spot("affine8+zstd", split=1, wire=100), a_spot("jpeg:90", split=0, wire=1_000)
+    found = window(bench, "250kbit,10ms", code, rival)
+    head, whole = 0.010, 0.040
+    assert head * found["from"] + away(bench, code) == pytest.approx(whole * found["from"])
+    assert head * found["to"] + away(bench, code) == pytest.approx(away(bench, rival))
+
+
+def away(bench: Bench, spot: Spot) -> float:
+    """Coding takes a millisecond at either end, a stage at the edge 0.3 of one."""
+    link = bench.situation("250kbit,10ms")
+    return 0.002 + 8 * spot.wire / link.bandwidth + link.round_trip + 0.0003 * (4 - spot.split)
+
+
+def test_without_learned_codecs_there_is_no_window(bench: Bench) -> None:
+    assert windows(bench, [a_spot("jpeg:90", split=0, wire=1_000)]) == []
 
 
 def test_without_a_bottleneck_no_rate_is_chosen(bench: Bench) -> None:

@@ -37,7 +37,7 @@ from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import Bundle, open_bundle
 from offramp.codecs.usual import candidate_codecs
 from offramp.data import Request, load, split
-from offramp.errors import SettingsError
+from offramp.errors import OfframpError, SettingsError
 from offramp.tape.reader import Tape, open_tape
 from offramp.wire.framing import REQUEST_FIELDS
 
@@ -136,7 +136,10 @@ def _chosen(
     }
     if arguments.live:
         contest = worth_performing(found["contests"], LINKS[len(LINKS) // 2])
-        found["live"] = perform(bench, bundle, data, contest, arguments.live)
+        try:
+            found["live"] = perform(bench, bundle, data, contest, arguments.live)
+        except OfframpError as error:  # a process fell silent on a busy machine: all the rest is still worth keeping
+            say(f"no live run: {error}")
     return found
 
 

@@ -107,7 +107,7 @@ def singles(record: Record) -> list[str]:
 
 def gain(contest: Record, rival: str) -> float:
     """Share of the rival's mean latency that all codecs take less."""
-    return float(-contest["against"][rival]["difference"] / contest["sides"][rival]["mean"])
+    return float((0.0 - contest["against"][rival]["difference"]) / contest["sides"][rival]["mean"])
 
 
 def _cell(contest: Record) -> str:

@@ -93,12 +93,17 @@ def singles(order: Order, rates: Sequence[tuple[int, int]], kept: Path) -> list[
 
 
 def rates_of(manifest: Manifest, count: int) -> list[tuple[int, int]]:
-    """(channels, bits) of the first bottleneck's codecs: so many of them, from the cheapest to the dearest."""
-    spec = manifest.bottlenecks[0]
-    matches = [match for codec in spec.codecs if (match := _CODEC.fullmatch(codec))]
-    rates = list(dict.fromkeys((int(one["sent"] or spec.tensor.shape[0]), int(one["bits"])) for one in matches))
+    """So many of those that the bundle offers, from the cheapest to the dearest."""
+    rates = offered(manifest)
     chosen = np.unique(np.linspace(0, len(rates) - 1, min(count, len(rates))).round().astype(int))
     return [rates[place] for place in chosen.tolist()]
+
+
+def offered(manifest: Manifest) -> list[tuple[int, int]]:
+    """(channels, bits) of the first bottleneck's codecs, the cheapest first."""
+    spec = manifest.bottlenecks[0]
+    matches = [match for codec in spec.codecs if (match := _CODEC.fullmatch(codec))]
+    return list(dict.fromkeys((int(one["sent"] or spec.tensor.shape[0]), int(one["bits"])) for one in matches))
 
 
 def request_of(manifest: Manifest) -> str:
@@ -136,15 +141,20 @@ def _teach(order: Order, rates: Sequence[tuple[int, int]], answers: _Kept) -> No
     captured, parts = _opened(order)
     own = BottleneckSettings(at=request_of(order.manifest), weights=order.trained)
     further = replace(own, onward=True, epochs=EPOCHS, rate=LEARNING_RATE)
-    sent, bits = (tuple(sorted(set(values))) for values in zip(*rates, strict=True))
-    taught = [(SHARED, replace(own, sent=sent, bits=bits), rates), (ONWARD, further, rates)]
-    taught += [(ALONE, replace(further, sent=(one[0],), bits=(one[1],)), [one]) for one in rates]
+    taught = [(SHARED, _at(own, rates), rates), (ONWARD, _at(further, offered(order.manifest)), rates)]
+    taught += [(ALONE, _at(further, [one]), [one]) for one in rates]
     for who, settings, at in taught:
         if all(_name(who, *rate) in answers.right for rate in at):
             continue
         say(f"a bottleneck for one rate: {who}" + (f", {at[0][0]} x {at[0][1]}" if who == ALONE else ""))
         for rate, right_N in _answers(captured, parts, settings, at).items():
             answers.add(_name(who, *rate), right_N)
+
+
+def _at(settings: BottleneckSettings, rates: Sequence[tuple[int, int]]) -> BottleneckSettings:
+    """For these rates."""
+    sent, bits = (tuple(sorted(set(values))) for values in zip(*rates, strict=True))
+    return replace(settings, sent=sent, bits=bits)
 
 
 def _answers(

@@ -44,7 +44,10 @@ MANY, MANY_OR_EXIT = "many", "many-exit"
 
 
 def study(bench: Bench) -> dict[str, Any] | None:
-    """At the first bottleneck, for each single rate worth having; None without one, or without a branch up to it."""
+    """At the first bottleneck, for each single rate worth having; None without one, or without a branch up to it.
+
+    A rate that answers no better than a branch which sends nothing is not worth having.
+    """
     manifest, tape = bench.manifest, bench.tape
     spec = next(iter(manifest.bottlenecks), None)
     branches = [branch.cut for branch in manifest.branches if spec is not None and branch.cut <= spec.cut]
@@ -61,9 +64,9 @@ def study(bench: Bench) -> dict[str, Any] | None:
     singles = _rules(tuning, pairs=False, exits=False)
     tried = {way.name: _rules(tuning, pairs=way.pairs, exits=way.exits) for way in WAYS}
     judge = _Judge(bench, spec.cut, test, [one.rule for one in singles])
-    last = max(branches)
+    last, alone = max(branches), max(float(heard.branch_right_N.mean()) for heard in tuning.values())
     points = []
-    for single in singles:
+    for single in [one for one in singles if one.accuracy > alone]:
         ways: dict[str, Any] = {}
         for name, rules in tried.items():
             chosen = cheapest_at(rules, single.accuracy)
@@ -72,7 +75,7 @@ def study(bench: Bench) -> dict[str, Any] | None:
         for name, exits in ((MANY, False), (MANY_OR_EXIT, True)):
             ways[name] = judge.saved(*rate_of_each(tuning[last], test[last], single.accuracy, exits=exits))
         points.append(judge.alone(single.rule) | {"ways": ways})
-    return {"split": spec.cut, "board": BOARD, "links": list(LINKS), "points": points}
+    return {"split": spec.cut, "board": BOARD, "links": list(LINKS), "points": points} if points else None
 
 
 def _rules(heard: dict[int, Heard], *, pairs: bool, exits: bool) -> list[Tried]:

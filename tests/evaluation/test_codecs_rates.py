@@ -3,7 +3,9 @@
 # N samples
 """
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -95,6 +97,46 @@ def test_every_tenth_takes_the_dear_rate_only_where_it_helps() -> None:
     assert right_N.all()
     assert bytes_N.mean() == pytest.approx(0.3 * 100 + 0.7 * 10, abs=2)
     assert rate_of_each(heard, heard, 1.0, exits=True)[1].mean() == pytest.approx(0.3 * 100 + 0.5 * 10, abs=2)
+
+
+def a_bench_of(heard: Heard) -> Any:
+    """Whose calibration and test samples are the same; a plan that sends at the dear rate takes longer."""
+    codecs = [f"slim/affine{bits}" for bits in (2, 8)]
+    said = dict(zip(codecs, zip(heard.right_CN, heard.bytes_CN, strict=True), strict=True))
+    voice = SimpleNamespace(scores_NS=heard.sure_N[:, None], label_N=heard.branch_right_N.astype(int))
+    tape = SimpleNamespace(
+        header=SimpleNamespace(codecs=[SimpleNamespace(split=1, codec=codec) for codec in codecs]),
+        truth_N=np.ones(COUNT, dtype=int),
+        rows=lambda _subset: slice(None),
+        branch=lambda _cut: voice,
+        answer=lambda _split, codec: SimpleNamespace(label_N=said[codec][0].astype(int)),
+        payload_bytes=lambda _split, codec: said[codec][1],
+    )
+    manifest = with_code(a_manifest_sending(a_tensor(16, 8, 8), branches=(1,)), 8, 4, 4)
+    return SimpleNamespace(
+        tape=tape,
+        manifest=manifest,
+        units=np.arange(COUNT),
+        follow=lambda plan, _link, _board: SimpleNamespace(latency_N=np.array([float(plan.codec == codecs[1])])),
+    )
+
+
+def test_what_a_choice_saves_is_held_against_single_rates_as_accurate() -> None:
+    found = choosing.study(a_bench_of(some_heard()))
+    assert found is not None
+    cheap, dear = found["points"]
+    assert (cheap["codec"], dear["codec"]) == ("slim/affine2", "slim/affine8")
+    assert dear["ways"]["two"]["saved"] == pytest.approx(1 - 0.37, abs=0.02)
+    assert dear["ways"]["two"]["low"] < dear["ways"]["two"]["saved"] < dear["ways"]["two"]["high"]
+    assert dear["ways"]["both"]["saved"] == pytest.approx(1 - 0.35, abs=0.02)
+    assert (dear["ways"]["two"]["latency"][0], dear["ways"]["two"]["rival_latency"][0]) == (0.0, 1.0)
+
+
+def test_rates_that_answer_no_better_than_the_branch_alone_are_left_out() -> None:
+    heard = some_heard()
+    found = choosing.study(a_bench_of(replace(heard, branch_right_N=heard.sure_N >= 0.2)))
+    assert found is not None
+    assert [point["codec"] for point in found["points"]] == ["slim/affine8"]
 
 
 class Halves:

@@ -133,8 +133,8 @@ class Affine:
 class _Block(NamedTuple):
     """Values that are quantised together, and what that takes: made once for each thread.
 
-    Five passes over buffers that are there already: 6 GB/s of float32 on one core. To cut arrays up anew for each call
-    took as long, at CIFAR's sizes.
+    Five passes over buffers that are there already: 6 GB/s of float32 on one core. To make the views in each call took
+    3 µs more, as long as 4,000 values do.
     """
 
     place: slice
@@ -168,7 +168,7 @@ class _Quantiser:
         for start in range(0, self.elements, BLOCK):
             place = slice(start, min(start + BLOCK, self.elements))
             length = place.stop - start
-            ends, steps = (place, place) if self._varies else (slice(length), ())
+            ends, steps = (place, place) if self._varies else (slice(length), ...)
             yield _Block(
                 place=place,
                 lows=self._lows[ends],

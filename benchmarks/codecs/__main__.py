@@ -25,7 +25,7 @@ from benchmarks.codecs.chapter import JPEG, spots_in, write_chapter
 from benchmarks.codecs.clock import clock
 from benchmarks.codecs.live import perform, worth_performing
 from benchmarks.codecs.sections import gain
-from benchmarks.codecs.sides import LINKS, RATE, RAW, WITHOUT, Bench, contests, hosts_of
+from benchmarks.codecs.sides import BOARDS, LINKS, RATE, RAW, WITHOUT, Bench, contests, hosts_of
 from benchmarks.codecs.singles import APART, Order, rates_of, singles
 from benchmarks.codecs.spots import Spot, cheapest, duels, front, spots_of
 from benchmarks.codecs.tasks import INPUTS, PLAIN, TASKS, Task
@@ -60,6 +60,11 @@ def main() -> int:
     data = arguments.data or task.data
     if task.name == "cifar10" and not arguments.data:
         raise SettingsError("--task cifar10 needs its data: --data cifar10:FOLDER")
+    if arguments.alone and arguments.bundle and not (arguments.weights and arguments.bottlenecks):
+        raise SettingsError(
+            "--alone goes on from weights that a bundle does not hold: give --weights and --bottlenecks, as "
+            "--save-weights and --save-bottlenecks of its build left them"
+        )
     arguments.out.mkdir(parents=True, exist_ok=True)
     record = study(task, data, arguments)
     place = RECORDS / f"codecs-{task.name}.json" if arguments.keep else arguments.out / f"{task.name}.json"
@@ -128,7 +133,7 @@ def _chosen(
     bench = Bench(tape, manifest, hosts)
     say("choosing plans, and replaying them")
     found: dict[str, Any] = {
-        "contests": contests(bench),
+        "contests": contests(bench, arguments.boards),
         "windows": windows(bench, spots),
         "choices": choosing.study(bench),
         "rate": RATE,
@@ -242,6 +247,13 @@ def _parse(flags: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="with bottlenecks; built where none is given")
     parser.add_argument("--limit", type=int, metavar="N", help="at most so many samples of each part")
     parser.add_argument("--clock", type=int, default=CLOCKED, metavar="N", help=f"rounds timed (default: {CLOCKED})")
+    parser.add_argument(
+        "--boards",
+        type=lambda text: tuple(map(float, text.split(","))),
+        default=BOARDS,
+        metavar="LIST",
+        help=f"how many times slower than this machine (default: {','.join(f'{board:g}' for board in BOARDS)})",
+    )
     parser.add_argument(
         "--live",
         type=int,

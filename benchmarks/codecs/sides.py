@@ -9,7 +9,7 @@ Each side has candidates of its own, judged as a build judges them: none is left
 # N test samples
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -196,12 +196,12 @@ def followed(outcomes: Outcomes, deadline: float) -> Followed:
     )
 
 
-def contests(bench: Bench) -> list[dict[str, Any]]:
+def contests(bench: Bench, boards: Sequence[float] = BOARDS) -> list[dict[str, Any]]:
     """Every link, board and floor of accuracy: each side's plan, what became of it, and how far they are apart."""
     return [
         contest(bench, link, board, drop) | {"link": link, "board": board, "drop": drop}
         for link in LINKS
-        for board in BOARDS
+        for board in boards
         for drop in DROPS
     ]
 

@@ -52,8 +52,8 @@ class Order:
     """Of the network, as `--save-weights` left them."""
     trained: Path
     """Of the bundle's bottlenecks, as `--save-bottlenecks` left them."""
-    size: int | None
-    """Samples to learn on from; None: all."""
+    size: int
+    """Samples to learn on from, at most."""
     limit: int | None
     """Samples of each part, at most."""
 
@@ -195,7 +195,5 @@ def _opened(order: Order) -> "tuple[Captured, Parts]":
     model = open_model(recipe.model, sources.sample, len(sources.labels))
     load_weights(model, order.weights)
     parts = sources.parts
-    if order.size is not None:
-        rows = np.unique(np.linspace(0, len(parts.train) - 1, order.size).astype(np.int64))
-        parts = replace(parts, train=parts.train.take(rows))
-    return capture_road(model, sources), parts
+    rows = np.unique(np.linspace(0, len(parts.train) - 1, order.size).astype(np.int64))
+    return capture_road(model, sources), replace(parts, train=parts.train.take(rows))

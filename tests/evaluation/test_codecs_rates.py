@@ -262,5 +262,5 @@ def an_order(folder: Path) -> Order:
     weights.write_text("some")
     trained.write_text("some")
     return Order(
-        manifest=a_manifest_with_code(), data="somewhere", weights=weights, trained=trained, size=None, limit=None
+        manifest=a_manifest_with_code(), data="somewhere", weights=weights, trained=trained, size=100, limit=None
     )

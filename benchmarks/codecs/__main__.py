@@ -47,7 +47,7 @@ CLOCKED = 300
 PERFORMED = 240
 """Samples of a live run: half a minute."""
 ALONE, ALONE_SIZE = 4, 20_000
-"""Rates that get a bottleneck of their own, and samples that each of these learns on from: 15 minutes for a ResNet-20."""
+"""Rates that get a bottleneck of their own, and samples that each learns on from: 15 minutes for a ResNet-20."""
 FRAMING, POINTS, SAVED, RATIO, GAINED = 20, 4, 0.25, 256, 0.01
 """Bytes of a request's fields, operating points, share of bytes, times, share of the latency: what was promised."""
 

@@ -6,7 +6,16 @@ import pytest
 
 from offramp.bundle.store import Bundle
 from offramp.clock import ManualClock
-from offramp.measure.profile import Cost, Profile, measure_profile, read_profile, write_profile
+from offramp.measure.profile import (
+    NEVER,
+    NOTHING,
+    Cost,
+    Profile,
+    cost_of_codec,
+    measure_profile,
+    read_profile,
+    write_profile,
+)
 from offramp.records import Feature
 from offramp.runtime.runtime import SegmentOutputs
 from offramp.units import Seconds
@@ -85,3 +94,12 @@ def test_a_profile_without_means_is_still_read(tmp_path: Path) -> None:
 
 def test_a_slower_board_takes_longer_on_average_too() -> None:
     assert Cost(median=1.0, p95=3.0, mean=2.0).times(10.0) == Cost(median=10.0, p95=30.0, mean=20.0)
+
+
+def test_a_codec_that_nobody_timed_takes_what_the_dearest_at_its_split_does() -> None:
+    """Of those that can be used here at all."""
+    cheap, dear = Cost(median=1e-6, p95=1e-6), Cost(median=2e-6, p95=3e-6)
+    costs = {"1:affine8": cheap, "1:affine8+zstd": dear, "1:affine8+range": NEVER, "2:float32": cheap}
+    assert cost_of_codec(costs, 1, "affine8") == cheap
+    assert cost_of_codec(costs, 1, "affine4+zstd") == dear
+    assert cost_of_codec(costs, 3, "affine8") == NOTHING

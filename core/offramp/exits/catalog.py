@@ -16,6 +16,7 @@ from offramp.exits.over import Over
 from offramp.exits.patience import Patience
 from offramp.exits.policy import BranchOutputs, Decision, ExitPolicy, Instance, State
 from offramp.exits.raw import RawConfidence, RawEntropy, RawMargin
+from offramp.exits.recall import Recall
 from offramp.exits.temporal_patience import TemporalPatience
 from offramp.plan import NO_EXIT, ExitRule
 from offramp.registry import Catalogue
@@ -23,6 +24,7 @@ from offramp.registry import Catalogue
 _SURE = (0.995, 0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4)
 _SPREAD = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 _STRUCK = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9, 0.99)
+_REACH = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1)
 _APART = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7)
 
 
@@ -52,6 +54,7 @@ POLICIES: Catalogue[Kind] = Catalogue(
         ("patience", Kind(Patience, tuple(range(20, 0, -1)), counts=True)),
         ("difference", Kind(Difference, _APART)),
         ("temporal-patience", Kind(TemporalPatience, (*_SURE, 0.2, 0.0))),
+        ("recall", Kind(Recall, _REACH)),
     ],
 )
 

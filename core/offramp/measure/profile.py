@@ -66,6 +66,18 @@ NEVER = Cost(median=1e6, p95=1e6)
 """Of a codec whose library is not installed here: no plan with it is worth it. Finite, since JSON knows no more."""
 
 
+def cost_of_codec(costs: Mapping[str, Cost], split: int, codec: str) -> Cost:
+    """Of a codec, in costs by `split:codec`; nothing where none was timed at its split.
+
+    One that was not timed takes what the dearest there does: if it took nothing, it would look better than all others.
+    """
+    found = costs.get(f"{split}:{codec}")
+    if found is not None:
+        return found
+    timed = [cost for name, cost in costs.items() if name.startswith(f"{split}:") and cost != NEVER]
+    return max(timed, key=lambda cost: cost.expected, default=NOTHING)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """What a bundle takes on one host."""

@@ -7,7 +7,7 @@ What all of them have alike is left out: what came before the last decision, wai
 
 from dataclasses import dataclass
 
-from offramp.measure.profile import NOTHING
+from offramp.measure.profile import cost_of_codec
 from offramp.plan import NO_EXIT, Plan
 from offramp.planning.candidates import Candidate
 from offramp.planning.cost import CostModel
@@ -54,16 +54,16 @@ def codec_costs(model: CostModel, situation: Situation, plan: Plan) -> list[Code
 
 def _cost(model: CostModel, situation: Situation, plan: Plan, item: Candidate) -> CodecCost:
     last = plan.exit.asked[-1] if plan.exit.asked else 0
-    device, edge, name = model.device.headed(item.head), model.edge, f"{item.split}:{item.codec}"
+    device, edge = model.device.headed(item.head), model.edge
     here, there = situation.device_slow, situation.edge_slow
     size = request_wire_bytes(round(item.payload_mean))
     return CodecCost(
         codec=item.codec,
         head=Seconds(here * device.segment(last, item.split, via=item.via).expected),
-        encode=Seconds(here * device.encode.get(name, NOTHING).expected),
+        encode=Seconds(here * cost_of_codec(device.encode, item.split, item.codec).expected),
         wire_bytes=size,
         transmit=Seconds(8 * size / situation.bandwidth if situation.bandwidth > 0 else float("inf")),
-        decode=Seconds(there * edge.decode.get(name, NOTHING).expected),
+        decode=Seconds(there * cost_of_codec(edge.decode, item.split, item.codec).expected),
         tail=Seconds(there * edge.segment(item.split, edge.end, via=item.via).expected),
         loss_high=item.loss_high,
     )

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.measure.profile import NOTHING, Cost, Profile
+from offramp.measure.profile import Cost, Profile, cost_of_codec
 from offramp.plan import Plan
 from offramp.planning.candidates import Candidate, Candidates
 from offramp.planning.queueing import Irregularity, irregularity
@@ -71,8 +71,8 @@ class Roads:
         """Of those who stay to the split: how far from their mean the p95 of all samples lies."""
         self._segments, segment_N = _numbered([one for item in items for one in _segments(item, exits)])
         self._segment_CE1 = segment_N.reshape(len(items), exits + 1)
-        self._codecs, self._codec_C = _numbered([f"{item.split}:{item.codec}" for item in items])
-        self._others, self._other_C = _numbered([f"{item.split}:{item.codecs[-1]}" for item in items])
+        self._codecs, self._codec_C = _numbered([(item.split, item.codec) for item in items])
+        self._others, self._other_C = _numbered([(item.split, item.codecs[-1]) for item in items])
         self._doubted_C = np.array([item.doubted for item in items])
         """Share of those sent that is written with the other codec."""
         self._tails, self._tail_C = _numbered([(item.split, item.via) for item in items])
@@ -114,8 +114,8 @@ class Roads:
 
     def _coding(self, costs: Mapping[str, Cost]) -> Floats:
         """[C] seconds of a sample that is sent, on average over both codecs where there are two."""
-        seconds_C = np.array([costs.get(name, NOTHING).expected for name in self._codecs])[self._codec_C]
-        other_C = np.array([costs.get(name, NOTHING).expected for name in self._others])[self._other_C]
+        seconds_C = np.array([cost_of_codec(costs, *one).expected for one in self._codecs])[self._codec_C]
+        other_C = np.array([cost_of_codec(costs, *one).expected for one in self._others])[self._other_C]
         return np.asarray(seconds_C + self._doubted_C * (other_C - seconds_C))
 
     def only(self, place: int) -> "Roads":

@@ -21,7 +21,7 @@ from offramp.errors import DeadlineError, OfframpError
 from offramp.exits.charge import Charge
 from offramp.exits.policy import UNKNOWN
 from offramp.exits.walk import STAYED
-from offramp.measure.profile import NOTHING, Profile
+from offramp.measure.profile import Profile, cost_of_codec
 from offramp.plan import ExitRule, Plan
 from offramp.records import Answer, EdgeTimings
 from offramp.tail import answer_of
@@ -116,7 +116,7 @@ class SimulatedEdge:
             return
         group, batch = taken.batch[0].group, [job.work for job in taken.batch]
         assert isinstance(group, _Group)  # what `submit` groups by
-        decode = [self._profile.decode.get(f"{group.split}:{request.codec}", NOTHING).expected for request in batch]
+        decode = [cost_of_codec(self._profile.decode, group.split, request.codec).expected for request in batch]
         course = self._course(group, batch, len(batch) + len(self._batcher))
         duration = Seconds(sum(decode) + course.computed)
         self._busy = True

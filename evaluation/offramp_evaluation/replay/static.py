@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from offramp.bundle.manifest import Manifest
 from offramp.exits.catalog import open_policy
 from offramp.exits.walk import STAYED
-from offramp.measure.profile import NOTHING, Profile
+from offramp.measure.profile import Profile, cost_of_codec
 from offramp.plan import NO_EXIT, Plan
 from offramp.tail import OUT
 from offramp.tape.reader import Tape
@@ -178,13 +178,13 @@ class StaticReplay:
         for way, who_N in ways:
             staying = (left_at_N == STAYED) & who_N
             service_N[staying] += self._device.segment(here, way.split, via=way.via).expected
-            service_N[staying] += self._device.encode.get(f"{way.split}:{way.codec}", NOTHING).expected
+            service_N[staying] += cost_of_codec(self._device.encode, way.split, way.codec).expected
         return left_at_N, service_N, walked.label_N
 
     def _at_edge(self, plan: Plan, rows: NDArray[np.intp], alive_NK: NDArray[np.bool_] | None) -> "_AtEdge":
         """What the edge would say of each, alone with it: no request ever waits with another one."""
         answers = self._tape.answer(plan.split, plan.codec)
-        decode = self._edge.decode.get(f"{plan.split}:{plan.codec}", NOTHING).expected
+        decode = cost_of_codec(self._edge.decode, plan.split, plan.codec).expected
         exits = plan.tail if plan.queue <= 1 else NO_EXIT
         walked = walk_tape(self._tape, exits, rows, answers.label_N[rows])
         label_N, exit_N = walked.label_N, np.where(walked.left_at_N >= 0, walked.left_at_N, self._manifest.end)

@@ -21,7 +21,7 @@ from offramp.exits.catalog import open_policy
 from offramp.exits.exclusion import alive_of
 from offramp.exits.policy import NO_STATE, BranchOutputs
 from offramp.exits.walk import Walked, walk
-from offramp.measure.profile import NOTHING, Profile
+from offramp.measure.profile import Profile, cost_of_codec
 from offramp.plan import ExitRule, Plan
 from offramp.records import Array, Feature
 from offramp.runtime.runtime import SegmentOutputs
@@ -91,7 +91,7 @@ class TapeCodec:
         self.name = name
         self._bytes_N = tape.payload_bytes(split, name)
         self.max_payload = Bytes(int(self._bytes_N.max()))
-        self._cost = Seconds(profile.encode.get(f"{split}:{name}", NOTHING).expected)
+        self._cost = Seconds(cost_of_codec(profile.encode, split, name).expected)
         self._host = host
 
     def encode(self, feature: Feature) -> bytes:

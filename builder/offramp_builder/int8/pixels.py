@@ -5,9 +5,14 @@
 
 A pixel is an integer already: normalised and rounded again it would lose something, and take longer than a layer. The
 channel more is 255 within the picture, so that shifts end where the picture does: around it, the network reads zeros.
+
+    picture [H, W, C] ─► [C, H, W] ─► [C·H·W] ─► H·W more, all 255 ─► [C + 1, H, W]
+
+It is put behind the others as one piece: pixel by pixel, that alone took a tenth of MobileNetV2's time at 224 pixels.
 """
 
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -54,7 +59,7 @@ def reading_pixels(whole: Whole) -> Whole:
     scale_C = (top_C - shift_C) / 255
     if not np.allclose(middle_C, shift_C + 128 * scale_C, rtol=_SAME, atol=_SAME) or not scale_C.all():
         return whole
-    dimensions = len(model.graph.input[0].type.tensor_type.shape.dim)
+    shape = _shape(whole, way, first.input[0])
     level = int(np.clip(np.rint(np.mean(-shift_C / scale_C)), 0, _INSIDE - 1))
     weight_OCk = to_array(weights[first.input[1]]).astype(np.float64)
     bias_O = to_array(weights[first.input[2]]).astype(np.float64) if len(first.input) > 2 else np.zeros(len(weight_OCk))
@@ -65,15 +70,22 @@ def reading_pixels(whole: Whole) -> Whole:
         [
             from_array(np.array(level, np.float32), _LEVEL),
             from_array(np.array(_INSIDE, np.uint8), "pixels.inside"),
-            from_array(np.array([*[0] * (2 * dimensions - 1), 1], np.int64), "pixels.more"),
+            from_array(np.array([0, 0, 0, prod(shape[1:])], np.int64), "pixels.more"),
+            from_array(np.array([0, -1], np.int64), "pixels.row"),
+            from_array(np.array([0, shape[0] + 1, *shape[1:]], np.int64), "pixels.shape"),
             from_array(np.concatenate([scaled_OCk, shift_O1k], axis=1).astype(np.float32), names[0]),
             from_array(bias_O.astype(np.float32), names[1]),
         ]
     )
-    nodes = [make_node("Pad", [sample, "pixels.more", "pixels.inside"], ["pixels"], name="pixels.pad")]
-    nodes += _turned(way, "pixels")
-    nodes.append(make_node("Cast", [nodes[-1].output[0]], ["pixels.float"], to=TensorProto.FLOAT, name="pixels.cast"))
-    nodes.append(make_node("Sub", ["pixels.float", _LEVEL], [_CENTRED], name="pixels.centre"))
+    nodes = _turned(way, sample)
+    turned = nodes[-1].output[0] if nodes else sample
+    nodes += [
+        make_node("Reshape", [turned, "pixels.row"], ["pixels.flat"], name="pixels.flatten"),
+        make_node("Pad", ["pixels.flat", "pixels.more", "pixels.inside"], ["pixels.longer"], name="pixels.pad"),
+        make_node("Reshape", ["pixels.longer", "pixels.shape"], ["pixels"], name="pixels.unflatten"),
+        make_node("Cast", ["pixels"], ["pixels.float"], to=TensorProto.FLOAT, name="pixels.cast"),
+        make_node("Sub", ["pixels.float", _LEVEL], [_CENTRED], name="pixels.centre"),
+    ]
     convolution = NodeProto()
     convolution.CopyFrom(first)
     convolution.input[:] = [_CENTRED, *names]
@@ -108,6 +120,18 @@ def without_centring(quantised: ModelProto) -> None:
 
 def _channels(whole: Whole, way: list[NodeProto], name: str, level: int) -> NDArray[Any] | None:
     """What a picture of one level becomes, by channel; None where it is not the same everywhere."""
+    value = _seen(whole, way, name, level)
+    flat = value.reshape(len(value), -1)
+    return flat[:, 0] if (flat == flat[:, :1]).all() else None
+
+
+def _shape(whole: Whole, way: list[NodeProto], name: str) -> tuple[int, ...]:
+    """Of what the convolution reads of one picture: channels, then sides."""
+    return _seen(whole, way, name, 0).shape
+
+
+def _seen(whole: Whole, way: list[NodeProto], name: str, level: int) -> NDArray[Any]:
+    """What the convolution reads of a picture of one level."""
     model = ModelProto()
     model.CopyFrom(whole.model)
     del model.graph.node[:], model.graph.output[:]
@@ -117,8 +141,8 @@ def _channels(whole: Whole, way: list[NodeProto], name: str, level: int) -> NDAr
     (value,) = shared_session(model.SerializeToString()).run(
         None, {whole.features[0][0]: np.full(shape, level, np.uint8)}
     )
-    flat = value[0].reshape(value.shape[1], -1)
-    return flat[:, 0] if (flat == flat[:, :1]).all() else None
+    seen: NDArray[Any] = value[0]
+    return seen
 
 
 def _turned(way: list[NodeProto], sample: str) -> list[NodeProto]:

@@ -26,9 +26,11 @@ COMBINED = [
     ("exclusion", "patience"),
     ("margin", "difference"),
     ("difference", "temporal-patience"),
+    ("recall", "margin"),
+    ("confidence", "recall"),
 ]
 EVERY = [*POLICIES, *("+".join(pair) for pair in COMBINED)]
-TEMPORAL = {"difference", "temporal-patience"}
+TEMPORAL = {"difference", "temporal-patience", "recall"}
 
 each_policy = pytest.mark.parametrize("policy", POLICIES)
 each_rule = pytest.mark.parametrize("name", EVERY)

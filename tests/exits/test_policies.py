@@ -13,6 +13,7 @@ from offramp.errors import PlanError
 from offramp.exits.catalog import open_policy
 from offramp.exits.exclusion import alive_of
 from offramp.exits.policy import NO_STATE, UNKNOWN, BranchOutputs, ExitPolicy, State
+from offramp.exits.recall import MEMORY
 from offramp.plan import ExitRule
 
 CAT, DOG, EEL = 0, 1, 2
@@ -247,6 +248,52 @@ def test_the_least_confidence_counts_at_every_branch() -> None:
     stream.sample(label_at(1, DOG, **unsure), label_at(2, DOG, **sure), final=DOG)
     assert stream.sample(label_at(1, DOG, **sure), label_at(2, DOG, **sure), final=CAT) == (2, DOG)
     assert stream.sample(label_at(1, DOG, **sure), label_at(2, DOG, **unsure), final=DOG) == (STAYS, DOG)
+
+
+# Recall --------------------------------------------------------------------------------------------------------------
+
+FAR, BETWEEN_BOTH = (0.1, 0.8, 0.1), (0.82, 0.13, 0.05)
+
+
+def test_samples_that_take_turns_are_both_remembered() -> None:
+    stream = Stream(a_rule("recall", 0.05))
+    assert stream.sample(of_probabilities(1, *NEAR), final=EEL) == (STAYS, EEL)
+    assert stream.sample(of_probabilities(1, *FAR), final=DOG) == (STAYS, DOG)
+    assert stream.sample(of_probabilities(1, *NEAR), final=CAT) == (1, EEL)
+    assert stream.sample(of_probabilities(1, *FAR), final=CAT) == (1, DOG)
+
+
+def test_who_is_near_to_two_that_were_answered_differently_goes_on() -> None:
+    """And where all near are answered alike, the sample leaves."""
+    for second, expected in ((CAT, (STAYS, EEL)), (DOG, (1, DOG))):
+        stream = Stream(a_rule("recall", 0.1))
+        stream.sample(of_probabilities(1, *NEAR), final=DOG)
+        stream.sample(of_probabilities(1, 0.74, 0.21, 0.05), final=second)
+        assert stream.sample(of_probabilities(1, *BETWEEN_BOTH), final=EEL) == expected
+
+
+def test_the_oldest_is_forgotten_for_the_next() -> None:
+    stream = Stream(a_rule("recall", 0.001))
+    kinds = [(0.9 - 0.01 * kind, 0.05 + 0.01 * kind, 0.05) for kind in range(MEMORY + 1)]
+    for p in kinds:
+        assert stream.sample(of_probabilities(1, *p), final=DOG)[0] is STAYS
+    assert stream.sample(of_probabilities(1, *kinds[1]), final=CAT) == (1, DOG)
+    assert stream.sample(of_probabilities(1, *kinds[0]), final=CAT) == (STAYS, CAT)
+
+
+def test_what_adds_nothing_takes_no_place() -> None:
+    """Whom another policy lets leave looks like one that is remembered, however often it comes."""
+    stream = Stream(a_rule("recall", 0.05, over=a_rule("confidence", 0.8)))
+    stream.sample(of_probabilities(1, *FAR), final=EEL)
+    for _ in range(2 * MEMORY):
+        stream.sample(says(1, *np.log(NEAR), confidence=0.9), final=CAT)
+    assert stream.sample(of_probabilities(1, *FAR), final=CAT) == (1, EEL)
+
+
+def test_a_sample_that_nobody_answered_is_not_remembered() -> None:
+    stream = Stream(a_rule("recall", 0.05))
+    stream.sample(of_probabilities(1, *NEAR), final=UNKNOWN)
+    assert stream.sample(of_probabilities(1, *NEAR), final=DOG)[0] is STAYS
 
 
 # One over the other --------------------------------------------------------------------------------------------------

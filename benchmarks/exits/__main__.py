@@ -90,7 +90,7 @@ def study(task: Task, arguments: argparse.Namespace) -> dict[str, Any]:
         "remark": arguments.remark,
     }
     if task.streams:
-        record["shuffled"] = [_shuffled(subjects[0], task, contests[first][0])]
+        record["shuffled"] = [_shuffled(subject, task, list(kinds)) for subject in kinds[first]]
     if arguments.references:
         kept = arguments.out / f"{task.name}-references.json"
         record["references"] = [asdict(one) for one in references(task, data, subjects[0].charge.whole, kept)]
@@ -161,11 +161,11 @@ def _rules(
     return found
 
 
-def _shuffled(subject: Subject, task: Task, contest: dict[str, Any]) -> list[dict[str, Any]]:
+def _shuffled(subject: Subject, task: Task, kinds: Sequence[str]) -> list[dict[str, Any]]:
     """Temporal policies where neighbours have nothing to do with each other, tuned anew."""
-    over = next(one["policy"] for one in contest["scores"] if "+" in one["policy"]).partition("+")[2]
     say(f"{subject.name}, seed {subject.seed}: shuffled")
-    return [asdict(score) for score in compete_in_time(without_order(subject, seed=subject.seed), task, over=over)]
+    asked = asked_of(subject.kind, kinds, instance_policies(subject))
+    return [asdict(score) for score in compete_in_time(without_order(subject, seed=subject.seed), task, asked)]
 
 
 def _bundle_apart(text: str) -> tuple[str, Path]:

@@ -2,7 +2,7 @@
 
     instance policies    each by `tune`: all branches together, branch by branch, then single moves
     temporal policies    every path over one branch, or over all
-    temporal over …      the same over the best instance policy, tuned to a part of what may be lost
+    temporal over …      the same over the best instance policy that is tuned to a part of what may be lost, or to all
 
 # N samples, S fused scores
 """
@@ -26,8 +26,9 @@ from offramp.plan import NO_EXIT, ExitRule
 
 AROUND = (0.3, 0.6, 1.5)
 """Parts of the acceptable drop that policies are tuned to as well, so that all can be compared at equal losses."""
-OVER_AT = (0.25, 0.6)
-"""Parts of the acceptable drop that an instance policy below a temporal one is tuned to."""
+OVER_AT = (0.25, 0.6, 1.0)
+"""Parts of the acceptable drop that an instance policy below a temporal one is tuned to; by the last, a temporal policy
+that helps nobody equals the best instance policy on calibration samples."""
 _CONFIDENCE, _OWN = SCORES.index("confidence"), SCORES.index("own")
 
 
@@ -110,29 +111,33 @@ def compete(subject: Subject, task: Task, policies: Sequence[str] | None = None)
     """
     bench = bench_of(subject, task)
     yield judge(subject, task, bench.judge(NO_EXIT), policy="none")
-    instances = []
-    for name in instance_policies(subject) if policies is None else policies:
-        instances.append(tune(name, subject.cuts, bench, drop=task.drop))
-        score = judge(subject, task, instances[-1], policy=name)
+    instances = instance_policies(subject) if policies is None else policies
+    for name in instances:
+        score = judge(subject, task, tune(name, subject.cuts, bench, drop=task.drop), policy=name)
         if not task.streams:
             others = [tune(name, subject.cuts, bench, drop=part * task.drop) for part in AROUND]
             judged = [score, *(judge(subject, task, other, policy=name) for other in others)]
             score = replace(score, matched=at_loss(task.drop, judged))
         yield score
     if task.streams:
-        best = min(instances, key=lambda tuned: tuned.operations).rule.policy
-        yield from compete_in_time(subject, task, over=best)
+        yield from compete_in_time(subject, task, instances)
 
 
-def compete_in_time(subject: Subject, task: Task, *, over: str) -> Iterator[Score]:
-    """Temporal policies, alone and over the instance policy `over`."""
+def compete_in_time(subject: Subject, task: Task, instances: Sequence[str]) -> Iterator[Score]:
+    """Temporal policies, alone and over the best rules that these instance policies have."""
     bench = bench_of(subject, task)
-    below = [tune(over, subject.cuts, bench, drop=part * task.drop).rule for part in OVER_AT]
+    below = dict.fromkeys(_best_instance(subject, bench, part * task.drop, instances) for part in OVER_AT)
     for name in temporal_policies():
         yield judge(subject, task, tune_in_time(name, subject.cuts, bench, task.drop), policy=name)
-        joined = (tune_in_time(name, subject.cuts, bench, task.drop, over=rule) for rule in dict.fromkeys(below))
-        best = min(joined, key=lambda tuned: tuned.operations)
-        yield judge(subject, task, best, policy=f"{name}+{over}")
+        joined = {over: tune_in_time(name, subject.cuts, bench, task.drop, over=over) for over in below}
+        over = min(joined, key=lambda over: joined[over].operations)
+        yield judge(subject, task, joined[over], policy=f"{name}+{over.policy}")
+
+
+def _best_instance(subject: Subject, bench: Bench, drop: float, instances: Sequence[str]) -> ExitRule:
+    """The cheapest that holds."""
+    tuned = [tune(name, subject.cuts, bench, drop=drop) for name in instances]
+    return min(tuned, key=lambda one: one.operations).rule
 
 
 def tune_in_time(policy: str, cuts: Sequence[int], bench: Bench, drop: float, *, over: ExitRule | None = None) -> Tuned:

@@ -14,9 +14,10 @@ from benchmarks.exits.tasks import TASKS
 BEGIN, END = "<!-- exits: written by python -m benchmarks.exits --write -->", "<!-- exits end -->"
 _NAMES = {"accuracy": "right", "macro_f1": "macro-F1"}
 _SAVED = (
-    "What is saved without order is not owed to time: a temporal policy lets nobody leave who is not given the scene's "
-    "label, mostly the commonest, and that is a rule for single samples, too."
+    "What is saved without order is not owed to time: who is given the label of the samples before is mostly given the "
+    "commonest, and that is a rule for single samples, too."
 )
+_VANISHED = "Without order nothing of it is left."
 _NOTHING_SAVED = (
     "Looking back saves nothing here: a sample that ends a scene runs to the end of the network, and so does the next, "
     "which is unlike it; a branch that is sure of both needs neither."
@@ -69,7 +70,7 @@ def _section(record: Mapping[str, Any]) -> list[str]:
         f"calibration samples to lose at most {100 * drop:g} points in every measure; what stands here is what they do "
         f"on test samples: {over}." + (f" {task.chosen}" if task.chosen else ""),
         "",
-        *_table([*rows, *rows_of_kinds(record)], record.get("wall", {}), several, drop),
+        *_table([*rows, *rows_of_kinds(record)], record, several, drop),
         *([record["remark"]] if record.get("remark") else []),
         "",
         *_verdict([*rows, *rows_of_kinds(record)], drop),
@@ -87,21 +88,25 @@ def _measured(row: Row) -> str:
     return " and ".join(f"{_NAMES[name]} {value.shown()} %" for name, value in row.measures.items())
 
 
-def _table(
-    rows: Sequence[Row], wall: Mapping[str, Mapping[str, float]], several: Sequence[str], drop: float
-) -> list[str]:
+def _table(rows: Sequence[Row], record: Mapping[str, Any], several: Sequence[str], drop: float) -> list[str]:
     """`several` are the kinds of branch, where there are more than one."""
-    measures = list(rows[0].measures)
+    measures, wall = list(rows[0].measures), record.get("wall", {})
+    mixed = {row.policy: row for row in rows_of(record["shuffled"], drop)} if "shuffled" in record else {}
     matched = any(row.matched for row in rows)
     head = ["policy", *(["branches"] if several else []), "operations %", *(f"{_NAMES[name]} %" for name in measures)]
     head += ["lost, points", *([f"operations % where {100 * drop:g} are lost"] if matched else [])]
+    head += [*(["in random order: operations % (lost)"] if mixed else [])]
     head += ["leave at the branches, then sent %", "ECE %", *(["p50 / p95 ms"] if wall else [])]
     lines = [_line(head), _line(["---"] * len(head))]
     for row in rows:
         share = " · ".join(f"{100 * value:.0f}" for value in (*row.leave.values(), 1 - sum(row.leave.values())))
         cells = [f"`{row.policy}`", *([row.kind] if several else []), row.operations.shown()]
         cells += [*(row.measures[name].shown() for name in measures), row.losses.shown(2)]
-        cells += [*([row.matched.shown() if row.matched else ""] if matched else []), share, row.error.shown()]
+        cells += [row.matched.shown() if row.matched else ""] if matched else []
+        if mixed:
+            other = mixed.get(row.policy)
+            cells.append(f"{other.operations.shown()} ({other.losses.shown(2)})" if other else "")
+        cells += [share, row.error.shown()]
         if wall:
             key = named(row.policy, row.kind, several) if several else row.policy
             times = next((time for name, time in wall.items() if name_of(name) == key), None)
@@ -132,9 +137,15 @@ def _in_time(rows: Sequence[Row], record: Mapping[str, Any], drop: float) -> lis
         f"takes {temporal.operations.shown()} % of the operations, the best instance policy (`{instance.policy}`) "
         f"{instance.operations.shown()} %: {_points(saved)}. On the same samples in random order, over all streams, "
         f"tuned anew, the best temporal policy (`{mixed.policy}`) takes {mixed.operations.shown()} % and loses "
-        f"{mixed.losses.shown(2)} points: {_points(left)}. {_NOTHING_SAVED if saved <= 0 else _SAVED}",
+        f"{mixed.losses.shown(2)} points: {_points(left)}. {_reason(saved, left)}",
         "",
     ]
+
+
+def _reason(saved: float, left: float) -> str:
+    if saved <= 0:
+        return _NOTHING_SAVED
+    return _VANISHED if left <= 0 else _SAVED
 
 
 def _points(saved: float) -> str:

@@ -242,7 +242,10 @@ def test_what_looking_back_saves_is_said_in_order_and_without() -> None:
     record = a_record(scores) | {"task": "mitbih", "apart": {}, "shuffled": [[a_score("difference", 0.6)]]}
     text = chapter.chapter([record])
     assert "the best instance policy (`margin`) 50.0 ± 0.0 %: 30.0 points fewer." in text
-    assert "takes 60.0 % and loses 0.00 points: 10.0 points more. What is saved without order" in text
+    assert "takes 60.0 % and loses 0.00 points: 10.0 points more. Without order nothing of it is left." in text
+    assert "| 60.0 (0.00) |" in next(line for line in text.splitlines() if line.startswith("| `difference` |"))
+    record["shuffled"][0][0]["operations"] = 0.4
+    assert "10.0 points fewer. What is saved without order" in chapter.chapter([record])
     scores[2]["operations"] = 0.55
     assert "5.0 points more. On the same samples" in chapter.chapter([record])
     assert "Looking back saves nothing here" in chapter.chapter([record])

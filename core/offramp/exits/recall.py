@@ -91,7 +91,8 @@ class Recall:
         if len(state) <= _BETWEEN:
             return state  # no branch was asked
         seen_NMK, answer_NM, place_N, heard_NK, agreed_N = state
-        rows = np.flatnonzero((label_N != agreed_N) & (label_N != UNKNOWN) & ~np.isnan(heard_NK[:, 0]))
+        # Who was answered by nobody did not leave, so nobody agreed either, and UNKNOWN equals UNKNOWN.
+        rows = np.flatnonzero((label_N != agreed_N) & ~np.isnan(heard_NK[:, 0]))
         if not len(rows):
             return seen_NMK, answer_NM, place_N
         seen_NMK, answer_NM, place_N = seen_NMK.copy(), answer_NM.copy(), place_N.copy()

@@ -93,7 +93,18 @@ def best_of(rows: Sequence[Row]) -> Row:
 def rivals(rows: Sequence[Row], *, temporal: bool) -> list[Row]:
     """The policies that look at the stream, or those that do not; the network without exits is one of these."""
     names = [row.policy.partition("+")[0] for row in rows]
-    return [row for row, name in zip(rows, names, strict=True) if (name != "none" and is_temporal(name)) is temporal]
+    return [row for row, name in zip(rows, names, strict=True) if _looks_back(name) is temporal]
+
+
+def cheapest_tuned(scores: Sequence[Mapping[str, Any]], *, temporal: bool) -> Mapping[str, Any]:
+    """Of one seed: what calibration samples alone choose, among the policies that look at the stream, or do not."""
+    names = [score["policy"].partition("+")[0] for score in scores]
+    some = [score for score, name in zip(scores, names, strict=True) if _looks_back(name) is temporal]
+    return min(some, key=lambda score: float(score["tuned_operations"]))
+
+
+def _looks_back(policy: str) -> bool:
+    return policy != "none" and is_temporal(policy)
 
 
 def _row(policy: str, kind: str, scores: Sequence[Mapping[str, Any]], drop: float) -> Row:

@@ -235,7 +235,7 @@ def test_a_remark_stands_below_the_table(scores: list[dict[str, Any]]) -> None:
 def test_what_looking_back_saves_is_said_in_order_and_without() -> None:
     def a_score(policy: str, operations: float) -> dict[str, Any]:
         measures = {"accuracy": 0.9, "macro_f1": 0.8}
-        told = {"policy": policy, "operations": operations, "measures": measures}
+        told = {"policy": policy, "operations": operations, "tuned_operations": operations, "measures": measures}
         return {**told, "lost": 0.0, "leave": {}, "error": 0.1}
 
     scores = [a_score("none", 1.0), a_score("margin", 0.5), a_score("difference", 0.2)]
@@ -246,6 +246,8 @@ def test_what_looking_back_saves_is_said_in_order_and_without() -> None:
     assert "| 60.0 (0.00) |" in next(line for line in text.splitlines() if line.startswith("| `difference` |"))
     record["shuffled"][0][0]["operations"] = 0.4
     assert "10.0 points fewer. What is saved without order" in chapter.chapter([record])
+    assert "take 50.0 ± 0.0 % and lose 0.00 ± 0.00 points, temporal ones 20.0 ± 0.0 %" in text
+    assert "seed by seed, that saves 30.0 ± 0.0 points." in text
     scores[2]["operations"] = 0.55
     assert "5.0 points more. On the same samples" in chapter.chapter([record])
     assert "Looking back saves nothing here" in chapter.chapter([record])

@@ -24,7 +24,7 @@ _PARTS = ("encoder", "decoder", "tail")
 
 
 class Narrowing(nn.Module):
-    """The detours, and what their answers weigh in the loss of all."""
+    """The detours, and how strongly the network before them follows their answers."""
 
     def __init__(self, captured: Captured, begun: Sequence[Begun], settings: BottleneckSettings) -> None:
         super().__init__()
@@ -37,12 +37,16 @@ class Narrowing(nn.Module):
         self._final_NK = torch.empty(0)
 
     def loss(self, features: Sequence[Tensor], final_NK: Tensor, batch: Batch) -> Tensor:
-        """Of the features heard at `places`; the network's own answers teach, and do not learn from it."""
+        """Of the features heard at `places`; the network's own answers teach, and do not learn from it.
+
+        Detours learn at full strength, whatever of their gradients reaches the network.
+        """
         self._final_NK = final_NK.detach()
         total = final_NK.new_zeros(())
         for detour, taught, feature in zip(self.detours, self.taught, features, strict=True):
-            logits_NK = detour(feature).float()
-            total = total + self._weight * taught.loss(logits_NK, batch)
+            still = feature.detach()
+            logits_NK = detour(still + self._weight * (feature - still)).float()
+            total = total + taught.loss(logits_NK, batch)
         return total
 
     def _taught(self, begun: Begun, settings: BottleneckSettings) -> Taught:

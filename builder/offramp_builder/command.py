@@ -159,8 +159,8 @@ class BuildCommand:
         narrow.add_argument(
             "--bottleneck-together",
             type=float,
-            metavar="WEIGHT",
-            help="with --joint: it learns together with the network first, and weighs so much there, such as 0.5",
+            metavar="SHARE",
+            help="with --joint: it learns with the network first, which follows so much of its gradients, such as 0.05",
         )
         narrow.add_argument("--bottleneck-epochs", type=int, metavar="N", help=f"(default: {BOTTLENECK_EPOCHS})")
         narrow.add_argument(

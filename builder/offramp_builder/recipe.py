@@ -89,8 +89,8 @@ class Recipe:
             )
         if self.bottleneck is not None and self.bottleneck.together and self.joint is None:
             raise SettingsError(
-                "[bottleneck] together is a weight in the training of network and branches together; give --joint LOSS "
-                "or [joint], or leave together out"
+                "[bottleneck] together is for a network that learns together with its branches; give --joint LOSS or "
+                "[joint], or leave together out"
             )
         if self.int8 and (self.untrained or not self.data):
             raise SettingsError(

@@ -69,9 +69,9 @@ class BottleneckSettings(TrainSettings):
     own_tail: bool = True
     """Whether a copy of the stages behind learns with the decoder; without it they stay the network's own."""
     together: float = 0.0
-    """Share of its gradients that reaches the network, while that learns together with its branches and with this
-    bottleneck; 0: the network before it stands still from the beginning. After that the bottleneck learns on for `epochs`,
-    behind the network as it is then."""
+    """Share of its gradients that reaches the network, while that learns together with branches and bottleneck; 0: the
+    network before it stands still from the beginning. After that the bottleneck learns on for `epochs`, behind the
+    network as it is then."""
     views: int = 2
     """How often the samples pass the frozen stages, moved and mirrored anew, to be kept; as far as memory goes."""
     weights: Path | None = None

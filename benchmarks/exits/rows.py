@@ -7,6 +7,9 @@ from typing import Any
 
 from benchmarks.exits.contest import is_temporal
 
+Score = Mapping[str, Any]
+"""One policy on one seed, as `contest.Score` is recorded."""
+
 # Student's t at 97.5 %, by degrees of freedom.
 _T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
@@ -96,10 +99,17 @@ def rivals(rows: Sequence[Row], *, temporal: bool) -> list[Row]:
     return [row for row, name in zip(rows, names, strict=True) if _looks_back(name) is temporal]
 
 
-def cheapest_tuned(scores: Sequence[Mapping[str, Any]], *, temporal: bool) -> Mapping[str, Any]:
-    """Of one seed: what calibration samples alone choose, among the policies that look at the stream, or do not."""
-    names = [score["policy"].partition("+")[0] for score in scores]
-    some = [score for score, name in zip(scores, names, strict=True) if _looks_back(name) is temporal]
+def chosen_by_seed(record: Mapping[str, Any]) -> tuple[list[Score], list[Score], list[Score]]:
+    """What calibration samples choose on each seed: instance policies, temporal ones, and those without order; as many
+    seeds as were shuffled.
+    """
+    pairs = list(zip(record["seeds"], record["shuffled"], strict=False))
+    instance, temporal = ([_cheapest(seed["scores"], temporal=which) for seed, _ in pairs] for which in (False, True))
+    return instance, temporal, [_cheapest(mixed, temporal=True) for _, mixed in pairs]
+
+
+def _cheapest(scores: Sequence[Score], *, temporal: bool) -> Score:
+    some = [score for score in scores if _looks_back(score["policy"].partition("+")[0]) is temporal]
     return min(some, key=lambda score: float(score["tuned_operations"]))
 
 

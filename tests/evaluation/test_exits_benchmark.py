@@ -239,15 +239,20 @@ def test_what_looking_back_saves_is_said_in_order_and_without() -> None:
         return {**told, "lost": 0.0, "leave": {}, "error": 0.1}
 
     scores = [a_score("none", 1.0), a_score("margin", 0.5), a_score("difference", 0.2)]
-    record = a_record(scores) | {"task": "mitbih", "apart": {}, "shuffled": [[a_score("difference", 0.6)]]}
+    record = a_record(scores) | {"task": "mitbih", "apart": {}, "shuffled": [[a_score("difference", 0.6)]] * 2}
     text = chapter.chapter([record])
     assert "the best instance policy (`margin`) 50.0 ± 0.0 %: 30.0 points fewer." in text
-    assert "takes 60.0 % and loses 0.00 points: 10.0 points more. Without order nothing of it is left." in text
-    assert "| 60.0 (0.00) |" in next(line for line in text.splitlines() if line.startswith("| `difference` |"))
+    assert (
+        "takes 60.0 ± 0.0 % and loses 0.00 ± 0.00 points: 10.0 points more. Without order nothing of it is left."
+        in text
+    )
+    assert "| 60.0 ± 0.0 (0.00 ± 0.00) |" in next(
+        line for line in text.splitlines() if line.startswith("| `difference` |")
+    )
     record["shuffled"][0][0]["operations"] = 0.4
     assert "10.0 points fewer. What is saved without order" in chapter.chapter([record])
     assert "take 50.0 ± 0.0 % and lose 0.00 ± 0.00 points, temporal ones 20.0 ± 0.0 %" in text
-    assert "seed by seed, that saves 30.0 ± 0.0 points." in text
+    assert "seed by seed, that saves 30.0 ± 0.0 points, and in random order -10.0 ± 0.0." in text
     scores[2]["operations"] = 0.55
     assert "5.0 points more. On the same samples" in chapter.chapter([record])
     assert "Looking back saves nothing here" in chapter.chapter([record])

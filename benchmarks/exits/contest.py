@@ -24,7 +24,7 @@ from offramp.exits.tuning import Bench, Tuned, along_path, tune
 from offramp.exits.walk import Walked
 from offramp.plan import NO_EXIT, ExitRule
 
-AROUND = (0.3, 0.6, 1.5)
+AROUND = (0.6, 1.5)
 """Parts of the acceptable drop that policies are tuned to as well, so that all can be compared at equal losses."""
 OVER_AT = (0.25, 0.6, 1.0)
 """Parts of the acceptable drop that an instance policy below a temporal one is tuned to; by the last, a temporal policy

@@ -17,7 +17,7 @@ from offramp.exits.paths import path
 from offramp.exits.tuning import Bench
 from offramp_evaluation.traces.canvas import Point, SvgCanvas
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 860, 420, 60, 200, 36, 44
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 900, 420, 60, 240, 36, 44
 _INK, _GRID = "#222222", "#dddddd"
 # Okabe and Ito's colours, told apart by everybody; where they come round again, lines are thinner.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")

@@ -83,7 +83,7 @@ def study(task: Task, arguments: argparse.Namespace) -> dict[str, Any]:
         "apart": {name: _contest(subject, task, [subject.kind]) for name, subject in apart.items()},
         "bitmap": {
             name: [asdict(one) for one in masked_along_paths(subject, task)]
-            for name, subject in ({f"seed {subject.seed}": subject for subject in subjects} | apart).items()
+            for name, subject in [*((f"seed {one.seed}", one) for one in subjects), *apart.items()]
             if subject.kind == "exclusion"
         },
         "machine": machine(),

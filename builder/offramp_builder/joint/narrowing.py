@@ -31,8 +31,8 @@ class Narrowing(nn.Module):
         self.begun = tuple(begun)
         self.places: list[Place] = place_at(captured, [one.position for one in begun])
         """Where the features are heard that they begin with."""
-        self.detours = nn.ModuleList(one.detour for one in begun)
-        self.taught = nn.ModuleList(self._taught(one, settings) for one in begun)
+        self._lessons = [(one.detour, self._taught(one, settings)) for one in begun]
+        self.learning = nn.ModuleList(module for lesson in self._lessons for module in lesson)
         self._weight = settings.together
         self._final_NK = torch.empty(0)
 
@@ -43,7 +43,7 @@ class Narrowing(nn.Module):
         """
         self._final_NK = final_NK.detach()
         total = final_NK.new_zeros(())
-        for detour, taught, feature in zip(self.detours, self.taught, features, strict=True):
+        for (detour, taught), feature in zip(self._lessons, features, strict=True):
             still = feature.detach()
             logits_NK = detour(still + self._weight * (feature - still)).float()
             total = total + taught.loss(logits_NK, batch)

@@ -68,6 +68,8 @@ def _section(record: Mapping[str, Any]) -> list[str]:
     whole = next(row for row in rows if row.policy == "none")
     seeds = len(record["seeds"])
     over = f"mean and 95 % interval over {seeds} seeds of the branches on one trunk" if seeds > 1 else "one seed"
+    if any(len(some) < seeds for some in record.get("kinds", {}).values()):
+        over += ", one seed where there is no interval"
     lines = [
         f"### {task.title}",
         "",

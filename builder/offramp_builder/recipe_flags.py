@@ -53,7 +53,7 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
         "branch_seed": args.branch_seed,
         "save_weights": args.save_weights,
         "int8": args.int8,
-        "train": _training(args, train),
+        "train": _training(args, train, joint),
         "joint": _together(args, joint, train),
         "bottleneck": _bottleneck(args, bottleneck),
     }
@@ -72,13 +72,17 @@ def _searching(args: argparse.Namespace, base: SearchSettings) -> SearchSettings
     return replace(base, **_given({"drop": drop, "most": args.most}))
 
 
-def _training(args: argparse.Namespace, base: TrainSettings | None) -> TrainSettings | None:
+def _training(
+    args: argparse.Namespace, base: TrainSettings | None, joint: JointSettings | None
+) -> TrainSettings | None:
+    """`joint` is the recipe's, which flags of any training may be meant for."""
     given = _given(
         {"epochs": args.train, "rate": args.learning_rate, "supervise": args.supervise, "seed": args.seed}
         | {"small_first": _phases(args.small_first)}
         | _of_any_training(args)
     )
-    if base is None and args.train is None and args.joint is None and set(given) - {"seed"} and not args.untrained:
+    trains = not (base is None and joint is None and args.train is None and args.joint is None)
+    if not trains and set(given) - {"seed"} and not args.untrained:
         raise SettingsError(f"{sorted(set(given) - {'seed'})[0]} belongs to training; give --train EPOCHS")
     if args.untrained or (args.weights and args.train is None):
         return None  # weights stand in the place of the recipe's training
@@ -95,7 +99,7 @@ def _together(
     if args.untrained:
         return None
     if base is not None:
-        return replace(base, **given)
+        return replace(base, **_given(_of_any_training(args)) | given)
     if args.joint is not None:
         names = {field.name for field in fields(TrainSettings)} - _OF_THE_TRUNK_ALONE
         shared = {name: getattr(train, name) for name in names} if train is not None else {}

@@ -168,6 +168,13 @@ def test_joint_training_may_be_asked_for_alone_or_after_the_networks_own() -> No
     )
 
 
+def test_flags_of_any_training_hold_for_a_recipes_joint_one_too() -> None:
+    flags = ["--weights", "w.pt", "--optimizer", "adamw", "--batch", "32"]
+    joint = recipe_of("--recipe", "cifar10-resnet20-together", *flags).joint
+    assert joint is not None
+    assert (joint.optimizer, joint.batch, joint.loss) == ("adamw", 32, "distill")
+
+
 def test_a_joint_loss_brings_the_only_kind_of_branch_that_it_teaches() -> None:
     assert recipe_of("--model", "zoo:resnet8", "--data", "npz:x", "--joint", "eenets").branch_kind == "eenets"
     assert recipe_of("--recipe", "demo", "--joint", "exclusion").branch_kind == "conv"

@@ -22,7 +22,7 @@ ARGS ?=
 
 DEV := .venv/.dev-is-installed
 DEMO := .venv-demo/.demo-is-installed
-BENCHMARKS := road serving footprint replaying fidelity live shaper sweeping gallery prediction regret control measuring drift policies guarantee placement exits codec_speed codecs int8
+BENCHMARKS := road serving footprint replaying fidelity live shaper sweeping prediction regret control measuring drift policies guarantee placement exits codec_speed codecs int8
 
 .PHONY: help demo test check bench protos clean
 

@@ -172,8 +172,7 @@ def claims_of(task: Task, record: dict[str, Any]) -> list[Claim]:
         Claim(name=f"{task.name}: fields of a request", found=float(REQUEST_FIELDS), limit=FRAMING, unit="B"),
     ]
     if task.payload is not None:
-        near = cheapest([duel.spot for duel in found], record["whole"] - task.drop)
-        size = near.payload if near else float("inf")
+        size = within.payload if within else float("inf")
         claims.append(
             Claim(
                 name=f"{task.name}: payload within {100 * task.drop:g} point", found=size, limit=task.payload, unit="B"

@@ -3,7 +3,7 @@
     calibration samples ─► the rules that send least at an accuracy     for each way to choose, and each single rate
     test samples        ─► their accuracy and bytes ─► against single rates as accurate, or mixtures of them
 
-# N test samples, C codecs, U units, R replicates
+# N test samples, C codecs, R replicates
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.codecs.rates import Heard, Rule, Tried, cheapest_at, mixture, rate_of_each, rules_of
 from benchmarks.codecs.sides import LINKS, Bench
 from offramp.plan import Plan
+from offramp_evaluation.metrics.intervals import MEAN, number_units, replicate
 
 BOARD = 20.0
 """How many times slower than this machine, where latencies are compared."""
@@ -93,7 +94,7 @@ class _Judge:
         under = [test[rule.branch].under(rule) for rule in singles]
         self._right_CN = np.array([right_N for right_N, _ in under], dtype=np.float64)
         self._bytes_CN = np.array([bytes_N for _, bytes_N in under], dtype=np.float64)
-        self._weight_RN = _replicates(bench.units)
+        self._unit_N, self._units = number_units(bench.units)
 
     def alone(self, rule: Rule) -> dict[str, Any]:
         """A single rate."""
@@ -115,14 +116,23 @@ class _Judge:
         """Share of the bytes of a mixture of single rates that is as accurate, with its interval."""
         accuracy, nbytes = float(right_N.mean()), float(bytes_N.mean())
         saved = 1 - nbytes / mixture(self._bytes_CN.mean(1), self._right_CN.mean(1), accuracy)
-        right_R, bytes_R = self._weight_RN @ right_N, self._weight_RN @ bytes_N
-        right_RC, bytes_RC = self._weight_RN @ self._right_CN.T, self._weight_RN @ self._bytes_CN.T
+        right_R, bytes_R, right_CR, bytes_CR = (
+            self._replicated(values) for values in (right_N, bytes_N, self._right_CN, self._bytes_CN)
+        )
         seen = [
             1 - size / mixture(bytes_C, right_C, right)
-            for size, right, bytes_C, right_C in zip(bytes_R, right_R, bytes_RC, right_RC, strict=True)
+            for size, right, bytes_C, right_C in zip(bytes_R, right_R, bytes_CR.T, right_CR.T, strict=True)
         ]
         low, high = np.quantile(seen, (TAIL, 1 - TAIL))
         return {"accuracy": accuracy, "bytes": nbytes, "saved": saved, "low": float(low), "high": float(high)}
+
+    def _replicated(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """[…, R] means of values […, N], where whole units are drawn with replacement: of all values the same."""
+
+        def means(values_N: NDArray[Any]) -> NDArray[np.float64]:
+            return replicate(values_N.astype(np.float64), self._unit_N, self._units, MEAN, REPLICATES, seed=0)
+
+        return np.apply_along_axis(means, -1, values)
 
     def _rival(self, accuracy: float) -> Rule:
         """The cheapest single rate that is as accurate; the most accurate where none is."""
@@ -137,13 +147,3 @@ class _Judge:
     def _latency(self, plan: Plan) -> list[float]:
         """Seconds of an average sample over each link."""
         return [float(self._bench.follow(plan, link, BOARD).latency_N.mean()) for link in LINKS]
-
-
-def _replicates(unit_N: NDArray[np.int64]) -> NDArray[np.float64]:
-    """[R, N] weights of the samples, adding up to 1, where whole units are drawn with replacement."""
-    names, unit_N = np.unique(unit_N, return_inverse=True)
-    rng, count = np.random.default_rng(0), len(names)
-    drawn_RU = np.stack([np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(REPLICATES)])
-    weight_RN = drawn_RU[:, unit_N].astype(np.float64)
-    found: NDArray[np.float64] = weight_RN / weight_RN.sum(axis=1, keepdims=True)
-    return found

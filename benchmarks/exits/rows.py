@@ -95,8 +95,7 @@ def best_of(rows: Sequence[Row]) -> Row:
 
 def rivals(rows: Sequence[Row], *, temporal: bool) -> list[Row]:
     """The policies that look at the stream, or those that do not; the network without exits is one of these."""
-    names = [row.policy.partition("+")[0] for row in rows]
-    return [row for row, name in zip(rows, names, strict=True) if _looks_back(name) is temporal]
+    return [row for row in rows if _looks_back(row.policy) is temporal]
 
 
 def chosen_by_seed(record: Mapping[str, Any]) -> tuple[list[Score], list[Score], list[Score]]:
@@ -109,12 +108,13 @@ def chosen_by_seed(record: Mapping[str, Any]) -> tuple[list[Score], list[Score],
 
 
 def _cheapest(scores: Sequence[Score], *, temporal: bool) -> Score:
-    some = [score for score in scores if _looks_back(score["policy"].partition("+")[0]) is temporal]
+    some = [score for score in scores if _looks_back(score["policy"]) is temporal]
     return min(some, key=lambda score: float(score["tuned_operations"]))
 
 
 def _looks_back(policy: str) -> bool:
-    return policy != "none" and is_temporal(policy)
+    """Of two policies, the one that stands over the other."""
+    return policy != "none" and is_temporal(policy.partition("+")[0])
 
 
 def _row(policy: str, kind: str, scores: Sequence[Mapping[str, Any]], drop: float) -> Row:

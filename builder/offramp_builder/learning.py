@@ -66,12 +66,12 @@ def learn(
         objective = Supervision(captured.road, supervised, weight=settings.supervise, smoothing=settings.smoothing)
         train(captured.road, parts.train, settings, objective=objective, checkpoint=alone, watch=screen)
         captured = capture_road(model, sources)
-    branches, begun = None, list[Begun]()
+    branches, narrowing = None, None
     if recipe.joint:
-        joint = allowed(recipe.joint, parts.train)
-        if recipe.bottleneck and recipe.bottleneck.together:
-            begun = begin(captured, recipe.bottleneck, parts)
-        what = "network, branches and bottlenecks" if begun else "network and branches"
+        joint, narrow = allowed(recipe.joint, parts.train), recipe.bottleneck
+        if narrow and narrow.together:
+            narrowing = Narrowing(captured, begin(captured, narrow, parts), narrow)
+        what = "network, branches and bottlenecks" if narrowing else "network and branches"
         _announce(f"training {what} together for {joint.epochs} epoch(s)", together, screen)
         branches = train_jointly(
             captured,
@@ -80,7 +80,7 @@ def learn(
             parts.train,
             joint,
             trained=recipe.train is not None or recipe.weights is not None,
-            narrowing=Narrowing(captured, begun, recipe.bottleneck) if begun and recipe.bottleneck else None,
+            narrowing=narrowing,
             seed=recipe.seed_of_branches,
             checkpoint=together,
             watch=screen,
@@ -89,7 +89,7 @@ def learn(
         captured = capture_road(model, sources)
     if recipe.save_weights is not None:
         save_weights(model, recipe.save_weights, mean=sources.mean, std=sources.std)
-    return Learned(captured=captured, branches=branches, begun=begun)
+    return Learned(captured=captured, branches=branches, begun=narrowing.begun if narrowing else ())
 
 
 def capture_road(model: nn.Module, sources: Sources) -> Captured:

@@ -81,9 +81,10 @@ def _training(
         | {"small_first": _phases(args.small_first)}
         | _of_any_training(args)
     )
-    trains = not (base is None and joint is None and args.train is None and args.joint is None)
-    if not trains and set(given) - {"seed"} and not args.untrained:
-        raise SettingsError(f"{sorted(set(given) - {'seed'})[0]} belongs to training; give --train EPOCHS")
+    if base is None and args.train is None and args.joint is None and not args.untrained:
+        lost = set(given) - {"seed"} - set(_of_any_training(args) if joint is not None else ())
+        if lost:
+            raise SettingsError(f"{min(lost)} belongs to training; give --train EPOCHS")
     if args.untrained or (args.weights and args.train is None):
         return None  # weights stand in the place of the recipe's training
     if base is not None:

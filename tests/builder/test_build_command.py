@@ -175,6 +175,11 @@ def test_flags_of_any_training_hold_for_a_recipes_joint_one_too() -> None:
     assert (joint.optimizer, joint.batch, joint.loss) == ("adamw", 32, "distill")
 
 
+def test_flags_of_the_network_alone_are_not_taken_for_a_recipes_joint_training() -> None:
+    with pytest.raises(SettingsError, match="rate belongs to training; give --train EPOCHS"):
+        recipe_of("--recipe", "cifar10-resnet20-together", "--weights", "w.pt", "--learning-rate", "1", "--batch", "32")
+
+
 def test_a_joint_loss_brings_the_only_kind_of_branch_that_it_teaches() -> None:
     assert recipe_of("--model", "zoo:resnet8", "--data", "npz:x", "--joint", "eenets").branch_kind == "eenets"
     assert recipe_of("--recipe", "demo", "--joint", "exclusion").branch_kind == "conv"

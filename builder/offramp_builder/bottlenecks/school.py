@@ -48,12 +48,12 @@ class School:
     name: str
     request: BottleneckRequest
     settings: BottleneckSettings
-    learned: Lessons | None
-    """None where the weights are there already."""
     sample: Tensor
     """Some features."""
-    waiting: Waiting
-    watch: Watch | None
+    learned: Lessons | None = None
+    """None where nothing is taught here."""
+    waiting: Waiting = lambda _step: None
+    watch: Watch | None = None
 
     def teach(self, detour: Detour) -> None:
         """Step by step."""
@@ -76,7 +76,8 @@ class School:
         try:
             detour.load_state_dict(state.get(self.name, {}))
         except RuntimeError as error:
-            raise ModelError(f"{self.settings.weights} does not fit the bottleneck {self.name}: {error}") from error
+            source = self.settings.weights or "what learned with the network"
+            raise ModelError(f"{source} does not fit the bottleneck {self.name}: {error}") from error
         return detour
 
     def designed(self) -> Detour:

@@ -126,10 +126,7 @@ def begin(captured: Captured, settings: BottleneckSettings, parts: Parts) -> lis
                 name=name,
                 request=request,
                 settings=settings,
-                learned=None,
                 sample=some_features(captured, position, parts),
-                waiting=lambda _step: None,
-                watch=None,
             ).designed(),
         )
         for (name, request), position in zip(named(settings.requests).items(), places, strict=True)

@@ -33,7 +33,7 @@ class Narrowing(nn.Module):
         """Where the features are heard that they begin with."""
         self._lessons = [(one.detour, self._taught(one, settings)) for one in begun]
         self.learning = nn.ModuleList(module for lesson in self._lessons for module in lesson)
-        self._weight = settings.together
+        self._share = settings.together
         self._final_NK = torch.empty(0)
 
     def loss(self, features: Sequence[Tensor], final_NK: Tensor, batch: Batch) -> Tensor:
@@ -45,7 +45,7 @@ class Narrowing(nn.Module):
         total = final_NK.new_zeros(())
         for (detour, taught), feature in zip(self._lessons, features, strict=True):
             still = feature.detach()
-            logits_NK = detour(still + self._weight * (feature - still)).float()
+            logits_NK = detour(still + self._share * (feature - still)).float()
             total = total + taught.loss(logits_NK, batch)
         return total
 

@@ -2,7 +2,8 @@
 
     bundle with bottlenecks, data ─► tape ─┬─► spots ─────► accuracy and bytes of every codec ─┐
                                            ├─► sides ─────► plans over thin links ─► live ─────┼─► record (JSON)
-                                           └─► choosing ──► a rate for each sample ────────────┤        │
+                                           ├─► choosing ──► a rate for each sample ────────────┤        │
+                                           └─► within ────► fewest bytes, with exits ──────────┤        │
                                     bundle ──► clock ─────► encode, decode, head ──────────────┤        ▼
                              data, weights ──► singles ───► one for all rates, and one for each┘  chapter, figures
 

@@ -11,9 +11,8 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,18 @@ import numpy as np
 
 from benchmarks.chapters import RECORDS
 from benchmarks.codecs import choosing
-from benchmarks.codecs.chapter import JPEG, spots_in, write_chapter
+from benchmarks.codecs.chapter import JPEG, write_chapter
+from benchmarks.codecs.claims import claims_of
 from benchmarks.codecs.clock import clock
 from benchmarks.codecs.live import perform, worth_performing
-from benchmarks.codecs.sections import gain
-from benchmarks.codecs.sides import BOARDS, LINKS, RATE, RAW, WITHOUT, Bench, contests, hosts_of
-from benchmarks.codecs.singles import APART, Order, rates_of, singles
-from benchmarks.codecs.spots import Spot, cheapest, duels, front, spots_of
+from benchmarks.codecs.sides import BOARDS, LINKS, RATE, Bench, contests, hosts_of
+from benchmarks.codecs.singles import Order, rates_of, singles
+from benchmarks.codecs.spots import Spot, front, spots_of
 from benchmarks.codecs.tasks import INPUTS, PLAIN, TASKS, Task
 from benchmarks.codecs.windows import windows
+from benchmarks.codecs.within import within
 from benchmarks.exits.subjects import run_offramp
-from benchmarks.harness import Claim, a_parser, machine, report, say
+from benchmarks.harness import a_parser, machine, report, say
 from offramp import __version__
 from offramp.bundle.manifest import Manifest
 from offramp.bundle.store import Bundle, open_bundle
@@ -39,7 +39,6 @@ from offramp.codecs.usual import candidate_codecs
 from offramp.data import Request, load, split
 from offramp.errors import OfframpError, SettingsError
 from offramp.tape.reader import Tape, open_tape
-from offramp.wire.framing import REQUEST_FIELDS
 
 KEPT = Path(tempfile.gettempdir()) / f"offramp-benchmarks-{__version__}" / "codecs"
 QUICK_SAMPLES = 500
@@ -48,8 +47,6 @@ PERFORMED = 240
 """Samples of a live run: half a minute."""
 ALONE, ALONE_SIZE = 4, 20_000
 """Rates that get a bottleneck of their own, and samples that each learns on from: 15 minutes for a ResNet-20."""
-FRAMING, POINTS, SAVED, RATIO, GAINED = 20, 4, 0.25, 256, 0.01
-"""Bytes of a request's fields, operating points, share of bytes, times, share of the latency: what was promised."""
 
 
 def main() -> int:
@@ -108,7 +105,7 @@ def study(task: Task, data: str, arguments: argparse.Namespace) -> dict[str, Any
         wanted += [(at, name) for at in splits for name in ("affine8+zstd", "affine4c+range")]
         rows = np.linspace(0, len(test) - 1, 20).astype(np.int64)
         record["times"] = clock(bundle, wanted, np.asarray(test.samples[rows]), arguments.clock)
-    record |= _chosen(bundle, tape, spots, data, arguments)
+    record |= _chosen(bundle, tape, spots, task, data, arguments)
     if arguments.alone:
         order = Order(
             manifest=manifest,
@@ -125,7 +122,7 @@ def study(task: Task, data: str, arguments: argparse.Namespace) -> dict[str, Any
 
 
 def _chosen(
-    bundle: Bundle, tape: Tape, spots: Sequence[Spot], data: str, arguments: argparse.Namespace
+    bundle: Bundle, tape: Tape, spots: Sequence[Spot], task: Task, data: str, arguments: argparse.Namespace
 ) -> dict[str, Any]:
     """What the planner chooses over thin links, and what choosing the rate of each sample saves."""
     manifest = bundle.manifest
@@ -136,6 +133,7 @@ def _chosen(
         "contests": contests(bench, arguments.boards),
         "windows": windows(bench, spots),
         "choices": choosing.study(bench),
+        "within": within(bench, task.drop, half=task.half),
         "rate": RATE,
         "hosts": {"whole": hosts.board.segment(0, manifest.end).expected},
     }
@@ -146,70 +144,6 @@ def _chosen(
         except OfframpError as error:  # a process fell silent on a busy machine: all the rest is still worth keeping
             say(f"no live run: {error}")
     return found
-
-
-def claims_of(task: Task, record: dict[str, Any]) -> list[Claim]:
-    """What issue and documentation promise, as found in the record."""
-    spots = spots_in(record)
-    found = duels(spots, half=task.half)
-    within = cheapest([duel.spot for duel in found], record["whole"] - task.drop)
-    ratio = record["features"][within.split] / within.payload if within else 0.0
-    claims = [
-        Claim(
-            name=f"{task.name}: points where nothing else is as good",
-            found=float(sum(duel.ratio > 1 for duel in found)),
-            limit=POINTS,
-            at_most=False,
-            unit="",
-        ),
-        Claim(
-            name=f"{task.name}: over the float32 feature",
-            found=ratio,
-            limit=RATIO,
-            at_most=False,
-            detail=within.codec if within else f"none is within {100 * task.drop:g} point",
-        ),
-        Claim(name=f"{task.name}: fields of a request", found=float(REQUEST_FIELDS), limit=FRAMING, unit="B"),
-    ]
-    if task.payload is not None:
-        size = within.payload if within else float("inf")
-        claims.append(
-            Claim(
-                name=f"{task.name}: payload within {100 * task.drop:g} point", found=size, limit=task.payload, unit="B"
-            )
-        )
-    if record.get("singles"):
-        gap = max(100 * (one["alone"] - one["onward"]) for one in record["singles"])
-        claims.append(Claim(name=f"{task.name}: behind one for the rate alone", found=gap, limit=APART, unit="pt"))
-    return [*claims, *_choices_claimed(task, record), *_contests_claimed(task, record)]
-
-
-def _choices_claimed(task: Task, record: dict[str, Any]) -> Iterator[Claim]:
-    """The median over single rates."""
-    for way in choosing.WAYS if record.get("choices") else ():
-        points = [point["ways"][way.name] for point in record["choices"]["points"]]
-        saved = float(np.median([one["saved"] for one in points]))
-        pairs = [pair for one in points for pair in zip(one["latency"], one["rival_latency"], strict=True)]
-        slower = [own / rival - 1 for own, rival in pairs]
-        detail = f"latency {100 * min(slower):+.0f} to {100 * max(slower):+.0f} %"
-        name = f"{task.name}: saved by {way.title}"
-        yield Claim(name=name, found=saved, limit=SAVED, at_most=False, unit="", detail=detail)
-
-
-def _contests_claimed(task: Task, record: dict[str, Any]) -> Iterator[Claim]:
-    """Over each link, where it is most."""
-    found = record.get("contests", [])
-    for link in dict.fromkeys(one["link"] for one in found):
-        for rival, words in ((RAW, "compressing"), (WITHOUT, "learning")):
-            gained, best = max(((gain(one, rival), one) for one in found if one["link"] == link), key=itemgetter(0))
-            yield Claim(
-                name=f"{task.name}: gained over {link} by {words}",
-                found=gained,
-                limit=GAINED,
-                at_most=False,
-                unit="",
-                detail=f"board {best['board']:g} ×, {100 * best['drop']:g} % may be lost",
-            )
 
 
 def _built(task: Task, data: str, place: Path, weights: Path, narrow: Path) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.chapters import FIGURES, PAGE, RECORDS, Shelf, write_between
 from benchmarks.codecs.figure import DARK, LIGHT, draw, families
-from benchmarks.codecs.sections import line, over_links, rates, singles
+from benchmarks.codecs.sections import line, over_links, rates, singles, within_reach
 from benchmarks.codecs.spots import Duel, Spot, cheapest, duels, front
 from benchmarks.codecs.tasks import TASKS
 from offramp.wire.framing import REQUEST_FIELDS
@@ -67,6 +67,7 @@ def _section(record: Mapping[str, Any]) -> list[str]:
         *_table(spots, record),
         "",
         *_verdict(duels(spots, half=task.half), record, task.drop),
+        *within_reach(record, task.drop),
         *over_links(record),
         *rates(record),
         *singles(record),

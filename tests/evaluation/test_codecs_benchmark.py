@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.codecs import chapter
-from benchmarks.codecs.__main__ import claims_of
+from benchmarks.codecs.claims import claims_of
 from benchmarks.codecs.figure import DARK, LIGHT, draw, families
 from benchmarks.codecs.live import worth_performing
 from benchmarks.codecs.spots import Spot, cheapest, duels, front
@@ -87,6 +87,12 @@ def a_point(saved: float) -> dict[str, Any]:
     return {"codec": "b", "accuracy": 0.9, "bytes": 64.0, "latency": [0.033], "ways": ways}
 
 
+def a_plan_near(nbytes: float) -> dict[str, Any]:
+    """To the whole network."""
+    lost = {"lost": 0.006, "low": 0.002, "high": 0.01}
+    return lost | {"plan": "split=1", "bytes": nbytes, "sent": 0.4, "operations": 0.47, "ratio": 32_768 / nbytes}
+
+
 def a_record(**changed: Any) -> dict[str, Any]:
     return {
         "task": "cifar10",
@@ -99,6 +105,7 @@ def a_record(**changed: Any) -> dict[str, Any]:
         "spots": [asdict(spot) for spot in SPOTS],
         "contests": [a_contest("250kbit,10ms", 30.0, 40.0), a_contest("5mbit,10ms", 30.0, 30.0)],
         "choices": {"split": 1, "board": 20.0, "links": ["1mbit,10ms"], "points": [a_point(0.30), a_point(0.40)]},
+        "within": {"all": a_plan_near(90.0), "unlearned": a_plan_near(200.0)},
         "windows": [{"link": "5mbit,10ms", "codec": "nested/affine4:8", "rival": "jpeg:90", "from": 41.0, "to": 3.0}],
         "hosts": {"whole": 1.5e-3},
         "rate": 8.0,
@@ -118,6 +125,8 @@ def test_claims_are_those_of_the_record() -> None:
     assert held["payload within 1 point"] == (64, True)
     assert held["over the float32 feature"] == (512, True)
     assert held["points where nothing else is as good"] == (2, False)
+    assert held["with exits, payload within 1 point"] == (90, True)
+    assert held["with exits, over float32 within 1 point"] == (pytest.approx(364.1, abs=0.1), True)
     assert held["behind one for the rate alone"][1] is False
     assert held["saved by two rates"] == (pytest.approx(0.35), True)
     assert held["gained over 250kbit,10ms by learning"] == (pytest.approx(0.25), True)
@@ -127,6 +136,12 @@ def test_claims_are_those_of_the_record() -> None:
 
 def test_a_network_that_no_code_comes_near_is_said_to_be_so() -> None:
     assert "**No learned codec is within 1 point of the whole network**" in chapter.chapter([a_record(whole=0.95)])
+
+
+def test_the_chapter_tells_what_exits_and_codes_need_together() -> None:
+    lines = chapter.chapter([a_record()]).splitlines()
+    assert "| all codecs | `split=1` | 47 | 40 | 90 | 364 | 0.60 (0.20 to 1.00) |" in lines
+    assert "| without learned ones | `split=1` | 47 | 40 | 200 | 164 | 0.60 (0.20 to 1.00) |" in lines
 
 
 def test_the_chapter_holds_codes_against_all_four_sizes() -> None:

@@ -17,6 +17,7 @@ from benchmarks.codecs.sides import RAW, SIDES, WITH, WITHOUT, Bench, Followed, 
 from benchmarks.codecs.singles import Order, rates_of, request_of
 from benchmarks.codecs.spots import Spot
 from benchmarks.codecs.windows import window, windows
+from benchmarks.codecs.within import executed, within
 from offramp.bundle.manifest import Manifest
 from offramp.planning.resolve import resolve
 from offramp.tape.reader import Tape
@@ -111,6 +112,8 @@ def a_bench_of(heard: Heard) -> Any:
         branch=lambda _cut: voice,
         answer=lambda _split, codec: SimpleNamespace(label_N=said[codec][0].astype(int)),
         payload_bytes=lambda _split, codec: said[codec][1],
+        final=lambda: SimpleNamespace(label_N=np.ones(COUNT, dtype=int)),
+        group_N=np.arange(COUNT),
     )
     manifest = with_code(a_manifest_sending(a_tensor(16, 8, 8), branches=(1,)), 8, 4, 4)
     return SimpleNamespace(
@@ -137,6 +140,33 @@ def test_rates_that_answer_no_better_than_the_branch_alone_are_left_out() -> Non
     found = choosing.study(a_bench_of(replace(heard, branch_right_N=heard.sure_N >= 0.2)))
     assert found is not None
     assert [point["codec"] for point in found["points"]] == ["slim/affine8"]
+
+
+def test_nothing_is_lost_by_the_rule_that_only_sends_whom_the_branch_doubts() -> None:
+    found = within(a_bench_of(some_heard()), drop=0.0, half=1.0)
+    assert list(found) == [WITH]  # all codecs of this tape are learned
+    assert (found[WITH]["lost"], found[WITH]["high"]) == (0, 0)
+    assert found[WITH]["sent"] == pytest.approx(SURE, abs=0.02)
+    assert found[WITH]["bytes"] == pytest.approx(0.3 * 100 + 0.5 * 10, abs=2)
+
+
+def test_what_may_be_lost_saves_bytes_and_is_surely_not_passed() -> None:
+    kept, lossy = (within(a_bench_of(some_heard()), drop=drop, half=1.0)[WITH] for drop in (0.0, 0.1))
+    assert lossy["bytes"] < 0.8 * kept["bytes"]
+    assert 0.05 < lossy["lost"] < lossy["high"] <= 0.1
+
+
+def test_splits_behind_half_of_the_operations_have_no_rule() -> None:
+    assert within(a_bench_of(some_heard()), drop=0.5, half=0.0) == {}
+
+
+def test_the_device_executes_encoders_for_those_alone_that_it_sends() -> None:
+    manifest = with_code(a_manifest_sending(a_tensor(16, 8, 8), branches=(1,)), 8, 4, 4)
+    rule = Rule(branch=1, below=0.5, leave=0.9, cheap="slim/affine2", rich="affine8")
+    none, some = (executed(manifest, 1, rule, cheap=cheap, rich=0.3) for cheap in (0.0, 0.5))
+    encoder = manifest.bottleneck("slim").encoder_macs / manifest.macs_between(0, manifest.end)
+    assert some - none == pytest.approx(0.5 * encoder)
+    assert encoder > 0
 
 
 class Halves:

@@ -1,0 +1,112 @@
+"""The fewest bytes of an average sample within a point of the whole network, where each sample leaves or has its rate.
+
+    calibration samples ─► rules of every split with a branch ─► the cheapest that surely loses no more
+    test samples        ─► what it loses, its bytes, and what the device executed
+
+With learned codecs and without: what these add to exits, which spare most bytes.
+
+# N samples
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.codecs.rates import Heard, Rule, Tried, rules_of
+from benchmarks.codecs.sides import SIDES, WITH, WITHOUT, Bench, Side
+from offramp.bundle.manifest import Manifest
+from offramp.plan import via_of
+from offramp_evaluation.metrics.intervals import Interval, bootstrap
+
+SURE = 0.9
+"""Confidence of both ends of an interval together: of its upper end alone, 95 %."""
+
+
+def within(bench: Bench, drop: float, *, half: float) -> dict[str, dict[str, Any]]:
+    """By side, the rule of fewest bytes that loses at most `drop`, at splits before `half` of the operations.
+
+    A side without such a rule is left out.
+    """
+    found = {}
+    for side in (side for side in SIDES if side.name in (WITH, WITHOUT)):
+        chosen = _cheapest(bench, side, drop, half)
+        if chosen:
+            found[side.name] = _on_test(bench, side, *chosen)
+    return found
+
+
+def executed(manifest: Manifest, split: int, rule: Rule, *, cheap: float, rich: float) -> float:
+    """Share of the network's operations that the device executes for an average sample, when these shares of the
+    samples are sent at the rule's cheap and rich rate.
+    """
+    asked = manifest.branch_at(rule.branch)
+    spent: float = manifest.macs_between(0, rule.branch) + (asked.macs if asked else 0)
+    for codec, share in ((rule.cheap, cheap), (rule.rich, rich)):
+        via = via_of(codec)
+        encoder = manifest.bottleneck(via).encoder_macs if via else 0
+        spent += share * (manifest.macs_between(rule.branch, split) + encoder)
+    return spent / manifest.macs_between(0, manifest.end)
+
+
+def _cheapest(bench: Bench, side: Side, drop: float, half: float) -> tuple[int, Tried] | None:
+    """The split, and the rule: of those that, by calibration samples, surely lose no more."""
+    rows = bench.tape.rows("calibration")
+    unit_N, whole_N = bench.tape.group_N[rows], _whole(bench, "calibration")
+    rules = []
+    for split in _splits(bench.manifest, half):
+        for branch in (one.cut for one in bench.manifest.branches if one.cut <= split):
+            heard = _heard(bench, side, split, branch, "calibration")
+            rules += [(split, tried, heard) for tried in rules_of(heard, pairs=True, exits=True)] if heard else []
+    for split, tried, heard in sorted(rules, key=lambda one: one[1].nbytes):
+        if tried.accuracy < whole_N.mean() - drop:
+            continue
+        if _lost(whole_N, heard.under(tried.rule)[0], unit_N).high <= drop:
+            return split, tried
+    return None
+
+
+def _on_test(bench: Bench, side: Side, split: int, tried: Tried) -> dict[str, Any]:
+    rule, manifest = tried.rule, bench.manifest
+    heard = _heard(bench, side, split, rule.branch, "test")
+    assert heard is not None  # calibration samples were recorded with the same codecs
+    right_N, bytes_N = heard.under(rule)
+    whole_N = _whole(bench, "test")
+    lost = _lost(whole_N, right_N, bench.units)
+    sent_N, unsure_N = heard.sure_N < rule.leave, heard.sure_N < rule.below
+    cheap, rich = float((sent_N & ~unsure_N).mean()), float((sent_N & unsure_N).mean())
+    return {
+        "plan": str(rule.plan(split)),
+        "split": split,
+        "bytes": float(bytes_N.mean()),
+        "sent": cheap + rich,
+        "lost": float(whole_N.mean() - right_N.mean()),
+        "low": lost.low,
+        "high": lost.high,
+        "operations": executed(manifest, split, rule, cheap=cheap, rich=rich),
+        "ratio": manifest.cuts[split].nbytes / float(bytes_N.mean()),
+    }
+
+
+def _splits(manifest: Manifest, half: float) -> list[int]:
+    """That have a branch before them, or at them."""
+    first = min((branch.cut for branch in manifest.branches), default=manifest.end)
+    whole = manifest.macs_between(0, manifest.end)
+    return [split for split in range(first, manifest.end) if manifest.macs_between(0, split) <= half * whole]
+
+
+def _heard(bench: Bench, side: Side, split: int, branch: int, subset: str) -> Heard | None:
+    entries = bench.tape.header.codecs
+    codecs = [one.codec for one in entries if one.split == split and side.allows(split, one.codec)]
+    return Heard.of(bench.tape, split, codecs, branch, subset) if codecs else None
+
+
+def _whole(bench: Bench, subset: str) -> NDArray[np.bool_]:
+    rows = bench.tape.rows(subset)
+    right_N: NDArray[np.bool_] = bench.tape.final().label_N[rows] == bench.tape.truth_N[rows]
+    return right_N
+
+
+def _lost(whole_N: NDArray[np.bool_], right_N: NDArray[np.bool_], unit_N: NDArray[np.int64]) -> Interval:
+    """Of the accuracy, paired by samples."""
+    return bootstrap(whole_N.astype(np.int64) - right_N, unit_N, confidence=SURE)

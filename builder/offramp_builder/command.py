@@ -130,7 +130,7 @@ class BuildCommand:
         )
         training.add_argument("--weight-decay", type=float, metavar="D", help="(default: sgd, muon 0.0005, adamw 0.05)")
         training.add_argument(
-            "--small-first", metavar="EPOCHSxPIXELS,…", help="begin on shrunk pictures, such as 18x20,12x24"
+            "--small-first", metavar="EPOCHSxPIXELS,…", help="begin on shrunk pictures, such as 18x20,12x24, or none"
         )
         training.add_argument("--smoothing", type=float, metavar="S", help="of the labels (default: 0)")
         training.add_argument(

@@ -179,6 +179,8 @@ def _size(text: str | None) -> tuple[int, ...] | None:
 def _phases(text: str | None) -> tuple[tuple[int, int], ...] | None:
     if text is None:
         return None
+    if text == "none":
+        return ()
     try:
         pairs = tuple(tuple(int(part) for part in phase.split("x")) for phase in text.split(","))
         return tuple((epochs, side) for epochs, side in pairs)

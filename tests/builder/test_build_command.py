@@ -157,6 +157,14 @@ def test_weights_stand_in_the_place_of_a_recipes_training_unless_it_is_asked_for
     assert tuned == replace(DEMO.train, epochs=2)
 
 
+def test_fewer_epochs_than_a_recipe_has_on_shrunk_pictures_are_refused_and_none_may_be_asked_for() -> None:
+    with pytest.raises(SettingsError, match="32 epochs on shrunk pictures, which leaves none of 5 at full size"):
+        recipe_of("--recipe", "cifar10-resnet20", "--train", "5")
+    short = recipe_of("--recipe", "cifar10-resnet20", "--train", "5", "--small-first", "none").train
+    assert short is not None
+    assert (short.epochs, short.small_first) == (5, ())
+
+
 def test_joint_training_may_be_asked_for_alone_or_after_the_networks_own() -> None:
     alone = recipe_of("--model", "zoo:resnet8", "--data", "npz:x", "--joint", "branchynet", "--joint-epochs", "30")
     assert alone.train is None

@@ -107,6 +107,7 @@ def test_supervision_hears_what_the_module_said_before_it_was_changed_in_place()
         {"smoothing": -0.1},
         {"small_first": ((0, 16),)},
         {"small_first": ((2, 4),)},
+        {"small_first": ((1, 16),)},
     ],
 )
 def test_settings_out_of_range_are_refused(changed: dict[str, Any]) -> None:

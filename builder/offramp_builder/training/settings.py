@@ -52,6 +52,11 @@ class TrainSettings:
             raise SettingsError(unknown("optimizer", self.optimizer, list(OPTIMIZERS)))
         if any(epochs < 1 or side < 8 for epochs, side in self.small_first):
             raise SettingsError(f"small_first {self.small_first} has pairs of at least 1 epoch and 8 pixels")
+        if (small := sum(epochs for epochs, _ in self.small_first)) >= self.epochs:
+            raise SettingsError(
+                f"small_first has {small} epochs on shrunk pictures, which leaves none of {self.epochs} at full size; "
+                f"give more epochs, or fewer of those (--small-first none)"
+            )
         for name, value, most in (
             ("shift", self.shift, 0.5),
             ("smoothing", self.smoothing, 0.9),

@@ -84,9 +84,11 @@ class BottleneckSettings(TrainSettings):
     def __post_init__(self) -> None:
         TrainSettings.__post_init__(self)  # super() does not know the class that slots=True makes
         requests = self.requests
-        names = [(request.cut, request.kind) for request in requests]
-        if len(set(names)) < len(names):
-            raise SettingsError(f"{self.at!r} asks for one kind of bottleneck twice at one cut; leave one out")
+        if len(set(requests)) < len(requests):
+            raise SettingsError(
+                f"{self.at!r} asks for the same bottleneck twice; leave one out, or give it another number of channels "
+                f"or stride"
+            )
         if self.optimizer in ("muon", "auto"):
             raise SettingsError(
                 f"{self.optimizer} cannot train a bottleneck, whose tail was trained before; take adamw or sgd"

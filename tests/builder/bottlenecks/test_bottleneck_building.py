@@ -18,7 +18,7 @@ from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp_builder.bottlenecks.choosing import answers, codes
 from offramp_builder.bottlenecks.quantise import Rate, at_rate
 from offramp_builder.bottlenecks.settings import BottleneckSettings
-from offramp_builder.bottlenecks.training import read_bottlenecks, train_bottlenecks
+from offramp_builder.bottlenecks.training import named, read_bottlenecks, train_bottlenecks
 from offramp_builder.building import build
 from offramp_builder.bundle import write_bundle
 from offramp_builder.command import BUILD
@@ -67,7 +67,7 @@ def test_a_bundle_answers_as_its_bottleneck_does_in_torch(tmp_path: Path) -> Non
         ({"at": "layer2:nestd"}, "there is no kind of bottleneck 'nestd'; did you mean 'nested'"),
         ({"at": "layer2:nested:0"}, "0 channels sends nothing"),
         ({"at": "layer2:nested:8x3"}, "stride of 3 cannot be had; give a power of two"),
-        ({"at": "layer2,layer2"}, "one kind of bottleneck twice at one cut"),
+        ({"at": "layer2,layer2"}, "asks for the same bottleneck twice"),
         ({"bits": (5,)}, "no codec writes levels of 5 bits"),
         ({"sent": (0,)}, "number of channels below 1"),
         ({"optimizer": "muon"}, "muon cannot train a bottleneck.*take adamw or sgd"),
@@ -88,6 +88,11 @@ def test_a_request_says_what_it_leaves_open() -> None:
     whole, bare = BottleneckSettings(at="layer2.0:attention:16x2, layer3").requests
     assert (whole.cut, whole.kind, whole.channels, whole.stride) == ("layer2.0", "attention", 16, 2)
     assert (bare.cut, bare.kind, bare.channels, bare.stride) == ("layer3", "nested", None, None)
+
+
+def test_a_second_one_of_a_kind_is_numbered_even_at_the_same_cut() -> None:
+    requests = BottleneckSettings(at="layer2:nested:64x4,layer2:nested:64x2,layer2:entropic").requests
+    assert named(requests) == {"nested": requests[0], "nested-2": requests[1], "entropic": requests[2]}
 
 
 def asked(*flags: str) -> Recipe:

@@ -63,9 +63,12 @@ def within_reach(record: Record, drop: float) -> list[str]:
     if not found:
         return []
     rows = []
-    for name, one in found.items():
+    for plan in dict.fromkeys(one["plan"] for one in found.values()):
+        names = [name for name, one in found.items() if one["plan"] == plan]
+        one = found[names[0]]
         lost = f"{100 * one['lost']:.2f} ({100 * one['low']:.2f} to {100 * one['high']:.2f})"
-        cells = [_TITLES[name], f"`{one['plan']}`", f"{100 * one['operations']:.0f}", f"{100 * one['sent']:.0f}"]
+        cells = ["; ".join(_TITLES[name] for name in names), f"`{plan}`"]
+        cells += [f"{100 * one[share]:.0f}" for share in ("operations", "sent")]
         rows.append([*cells, f"{one['bytes']:,.0f}", f"{one['ratio']:,.0f}", lost])
     head = ["codecs", "plan", "operations %", "sent %", "bytes", "over float32 ×", "points lost"]
     return [

@@ -87,10 +87,10 @@ def a_point(saved: float) -> dict[str, Any]:
     return {"codec": "b", "accuracy": 0.9, "bytes": 64.0, "latency": [0.033], "ways": ways}
 
 
-def a_plan_near(nbytes: float) -> dict[str, Any]:
+def a_plan_near(nbytes: float, *, split: int) -> dict[str, Any]:
     """To the whole network."""
     lost = {"lost": 0.006, "low": 0.002, "high": 0.01}
-    return lost | {"plan": "split=1", "bytes": nbytes, "sent": 0.4, "operations": 0.47, "ratio": 32_768 / nbytes}
+    return lost | {"plan": f"split={split}", "bytes": nbytes, "sent": 0.4, "operations": 0.47, "ratio": 32_768 / nbytes}
 
 
 def a_record(**changed: Any) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def a_record(**changed: Any) -> dict[str, Any]:
         "spots": [asdict(spot) for spot in SPOTS],
         "contests": [a_contest("250kbit,10ms", 30.0, 40.0), a_contest("5mbit,10ms", 30.0, 30.0)],
         "choices": {"split": 1, "board": 20.0, "links": ["1mbit,10ms"], "points": [a_point(0.30), a_point(0.40)]},
-        "within": {"all": a_plan_near(90.0), "unlearned": a_plan_near(200.0)},
+        "within": {"all": a_plan_near(90.0, split=1), "unlearned": a_plan_near(200.0, split=2)},
         "windows": [{"link": "5mbit,10ms", "codec": "nested/affine4:8", "rival": "jpeg:90", "from": 41.0, "to": 3.0}],
         "hosts": {"whole": 1.5e-3},
         "rate": 8.0,
@@ -141,7 +141,13 @@ def test_a_network_that_no_code_comes_near_is_said_to_be_so() -> None:
 def test_the_chapter_tells_what_exits_and_codes_need_together() -> None:
     lines = chapter.chapter([a_record()]).splitlines()
     assert "| all codecs | `split=1` | 47 | 40 | 90 | 364 | 0.60 (0.20 to 1.00) |" in lines
-    assert "| without learned ones | `split=1` | 47 | 40 | 200 | 164 | 0.60 (0.20 to 1.00) |" in lines
+    assert "| without learned ones | `split=2` | 47 | 40 | 200 | 164 | 0.60 (0.20 to 1.00) |" in lines
+
+
+def test_sides_that_need_the_same_plan_share_a_line_there_too() -> None:
+    alike = dict.fromkeys(("all", "unlearned"), a_plan_near(90.0, split=1))
+    lines = chapter.chapter([a_record(within=alike)]).splitlines()
+    assert "| all codecs; without learned ones | `split=1` | 47 | 40 | 90 | 364 | 0.60 (0.20 to 1.00) |" in lines
 
 
 def test_the_chapter_holds_codes_against_all_four_sizes() -> None:

@@ -117,7 +117,7 @@ def study(task: Task, data: str, arguments: argparse.Namespace) -> dict[str, Any
         )
         kept = arguments.out / f"{_stem(manifest, limit)}-singles.npz"
         record["singles"] = singles(order, rates_of(manifest, arguments.alone), kept)
-        record["singles_taught"] = f"{arguments.alone_size:,} samples"
+        record["singles_taught"] = f"at most {arguments.alone_size:,} samples"
     return record
 
 

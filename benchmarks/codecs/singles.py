@@ -55,11 +55,15 @@ class Order:
     size: int
     """Samples to learn on from, at most."""
     limit: int | None
-    """Samples of each part, at most."""
+    """Test samples, at most: those of a tape with this limit."""
 
     def digest(self) -> str:
         """Of all that answers depend on."""
-        parts = [self.weights.read_bytes(), self.trained.read_bytes(), f"{self.size} {self.limit} {self.data}".encode()]
+        parts = [
+            self.weights.read_bytes(),
+            self.trained.read_bytes(),
+            f"{self.size} to learn, {self.limit} {self.data}".encode(),
+        ]
         return sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()
 
 
@@ -172,20 +176,22 @@ def _answers(
 
 
 def _opened(order: Order) -> "tuple[Captured, Parts]":
-    """The bundle's network, as its provenance tells it, and its data."""
+    """The bundle's network, as its provenance tells it, with some of its training data, and the tape's test samples."""
+    from offramp.data import Request, load
+    from offramp.data.labels import relabelled
     from offramp_builder.learning import capture_road
     from offramp_builder.models import open_model
     from offramp_builder.pretrained import load_weights
     from offramp_builder.recipe import Recipe
     from offramp_builder.sources import gather
+    from offramp_evaluation.recording.selection import select
 
-    told = order.manifest.provenance
-    limits = [limit for limit in (order.limit, int(told.get("limit", 0)) or None) if limit is not None]
+    manifest, told = order.manifest, order.manifest.provenance
     recipe = Recipe(
         model=told["model"],
         data=order.data,
         weights=order.weights,
-        limit=min(limits, default=None),
+        limit=int(told.get("limit", 0)) or None,
         seed=int(told.get("seed", "0")),
         mean=tuple(json.loads(told.get("mean", "[]"))),
         std=tuple(json.loads(told.get("std", "[]"))),
@@ -194,6 +200,9 @@ def _opened(order: Order) -> "tuple[Captured, Parts]":
     assert sources.parts is not None
     model = open_model(recipe.model, sources.sample, len(sources.labels))
     load_weights(model, order.weights)
-    parts = sources.parts
-    rows = np.unique(np.linspace(0, len(parts.train) - 1, order.size).astype(np.int64))
-    return capture_road(model, sources), replace(parts, train=parts.train.take(rows))
+    train = sources.parts.train
+    rows = np.unique(np.linspace(0, len(train) - 1, order.size).astype(np.int64))
+    data = load(order.data, Request(shape=manifest.sample.shape, seed=recipe.seed))
+    heard = select(data, manifest, ("test",), limit=order.limit, seed=recipe.seed)
+    test = relabelled(data, manifest.labels).take(heard.id_M)
+    return capture_road(model, sources), replace(sources.parts, train=train.take(rows), test=test)

@@ -55,7 +55,7 @@ class TrainSettings:
         if (small := sum(epochs for epochs, _ in self.small_first)) >= self.epochs:
             raise SettingsError(
                 f"small_first has {small} epochs on shrunk pictures, which leaves none of {self.epochs} at full size; "
-                f"give more epochs, or fewer of those (--small-first none)"
+                f"give more epochs, or fewer of those in small_first"
             )
         for name, value, most in (
             ("shift", self.shift, 0.5),

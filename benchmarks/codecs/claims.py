@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.codecs import choosing
 from benchmarks.codecs.chapter import spots_in
-from benchmarks.codecs.sections import gain
+from benchmarks.codecs.sections import gain, over_float32
 from benchmarks.codecs.sides import RAW, WITH, WITHOUT
 from benchmarks.codecs.singles import APART
 from benchmarks.codecs.spots import cheapest, duels
@@ -67,7 +67,8 @@ def _near_claimed(task: Task, record: dict[str, Any]) -> Iterator[Claim]:
     name = f"{task.name}: with exits, {{}} within {100 * task.drop:g} point"
     if task.payload is not None:
         yield Claim(name=name.format("payload"), found=found["bytes"], limit=task.payload, unit="B", detail=detail)
-    yield Claim(name=name.format("over float32"), found=found["ratio"], limit=RATIO, at_most=False, detail=detail)
+    ratio = over_float32(record, found)
+    yield Claim(name=name.format("over float32"), found=ratio, limit=RATIO, at_most=False, detail=detail)
 
 
 def _choices_claimed(task: Task, record: dict[str, Any]) -> Iterator[Claim]:

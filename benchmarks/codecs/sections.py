@@ -69,7 +69,7 @@ def within_reach(record: Record, drop: float) -> list[str]:
         lost = f"{100 * one['lost']:.2f} ({100 * one['low']:.2f} to {100 * one['high']:.2f})"
         cells = ["; ".join(_TITLES[name] for name in names), f"`{plan}`"]
         cells += [f"{100 * one[share]:.0f}" for share in ("operations", "sent")]
-        rows.append([*cells, f"{one['bytes']:,.0f}", f"{one['ratio']:,.0f}", lost])
+        rows.append([*cells, f"{one['bytes']:,.0f}", f"{over_float32(record, one):,.0f}", lost])
     head = ["codecs", "plan", "operations %", "sent %", "bytes", "over float32 ×", "points lost"]
     return [
         f"With exits, and a rate for each sample: the plan of fewest bytes of which calibration samples say, with 95 % "
@@ -127,6 +127,12 @@ def singles(record: Record) -> list[str]:
         "",
         *table([*head, "difference"], rows),
     ]
+
+
+def over_float32(record: Record, near: Record) -> float:
+    """Bytes of the feature at the plan's split over those of an average sample; infinite where nothing is sent."""
+    nbytes = float(near["bytes"])
+    return record["features"][near["split"]] / nbytes if nbytes else float("inf")
 
 
 def gain(contest: Record, rival: str) -> float:

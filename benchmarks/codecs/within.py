@@ -84,7 +84,6 @@ def _on_test(bench: Bench, side: Side, split: int, tried: Tried) -> dict[str, An
         "low": lost.low,
         "high": lost.high,
         "operations": executed(manifest, split, rule, cheap=cheap, rich=rich),
-        "ratio": manifest.cuts[split].nbytes / float(bytes_N.mean()),
     }
 
 

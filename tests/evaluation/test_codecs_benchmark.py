@@ -90,7 +90,7 @@ def a_point(saved: float) -> dict[str, Any]:
 def a_plan_near(nbytes: float, *, split: int) -> dict[str, Any]:
     """To the whole network."""
     lost = {"lost": 0.006, "low": 0.002, "high": 0.01}
-    return lost | {"plan": f"split={split}", "bytes": nbytes, "sent": 0.4, "operations": 0.47, "ratio": 32_768 / nbytes}
+    return lost | {"plan": f"split={split}", "split": 1, "bytes": nbytes, "sent": 0.4, "operations": 0.47}
 
 
 def a_record(**changed: Any) -> dict[str, Any]:
@@ -142,6 +142,11 @@ def test_the_chapter_tells_what_exits_and_codes_need_together() -> None:
     lines = chapter.chapter([a_record()]).splitlines()
     assert "| all codecs | `split=1` | 47 | 40 | 90 | 364 | 0.60 (0.20 to 1.00) |" in lines
     assert "| without learned ones | `split=2` | 47 | 40 | 200 | 164 | 0.60 (0.20 to 1.00) |" in lines
+
+
+def test_a_plan_that_sends_nothing_needs_no_bytes_however_large_the_feature() -> None:
+    lines = chapter.chapter([a_record(within={"all": a_plan_near(0.0, split=1)})]).splitlines()
+    assert "| all codecs | `split=1` | 47 | 40 | 0 | inf | 0.60 (0.20 to 1.00) |" in lines
 
 
 def test_sides_that_need_the_same_plan_share_a_line_there_too() -> None:

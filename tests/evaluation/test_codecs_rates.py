@@ -156,6 +156,11 @@ def test_what_may_be_lost_saves_bytes_and_is_surely_not_passed() -> None:
     assert 0.05 < lossy["lost"] < lossy["high"] <= 0.1
 
 
+def test_where_the_branch_alone_is_enough_nothing_is_sent() -> None:
+    found = within(a_bench_of(replace(some_heard(), branch_right_N=np.ones(COUNT, bool))), drop=0.0, half=1.0)
+    assert (found[WITH]["bytes"], found[WITH]["sent"]) == (0, 0)
+
+
 def test_splits_behind_half_of_the_operations_have_no_rule() -> None:
     assert within(a_bench_of(some_heard()), drop=0.5, half=0.0) == {}
 

@@ -56,6 +56,8 @@ from offramp_builder.recipe import Recipe
 from offramp_builder.segments import Branch
 from offramp_builder.sources import Sources, gather
 from offramp_builder.tables import tabulate
+from offramp_builder.teachers import Teacher
+from offramp_builder.training.settings import TrainSettings
 from offramp_builder.training.trainer import batches_of, evaluate
 
 _RANGED_BY = 1_000
@@ -314,7 +316,7 @@ def _provenance(recipe: Recipe, sources: Sources, data: DataSet | None, test_acc
     if sources.mean or sources.std:
         found["mean"], found["std"] = str(list(sources.mean)), str(list(sources.std))
     if recipe.weights:
-        found["weights"] = f"{recipe.weights.name} sha256:{file_entry(recipe.weights).sha256}"
+        found["weights"] = _file_told(recipe.weights)
     if data is not None and sources.parts is not None:
         found["data"], found["data_sha256"] = data.name, data.digest
         found["split"] = sources.parts.sizes()
@@ -325,15 +327,32 @@ def _provenance(recipe: Recipe, sources: Sources, data: DataSet | None, test_acc
     if recipe.limit is not None:
         found[LIMIT] = str(recipe.limit)
     if recipe.train:
-        found["training"] = ", ".join(f"{key}={value}" for key, value in asdict(recipe.train).items())
+        found["training"] = _settings_told(recipe.train)
     if recipe.joint:
-        found["joint"] = ", ".join(f"{key}={value}" for key, value in asdict(recipe.joint).items())
+        found["joint"] = _settings_told(recipe.joint)
+    for number, teacher in enumerate(_teachers(recipe), 1):
+        found[f"teacher_{number}"] = f"{teacher.model} {_file_told(teacher.weights)}"
     if recipe.branch_seed is not None:
         found["branch_seed"] = str(recipe.branch_seed)
     if recipe.branch_settings != BranchSettings():
-        found["branches"] = ", ".join(f"{key}={value}" for key, value in asdict(recipe.branch_settings).items())
+        found["branches"] = _settings_told(recipe.branch_settings)
     if recipe.untrained:
         found["untrained"] = "random weights: for measuring speed only"
     if test_accuracy is not None:
         found["test_accuracy"] = f"{test_accuracy:.4f}"
     return found
+
+
+def _settings_told(settings: TrainSettings | BranchSettings) -> str:
+    told = {key: value for key, value in asdict(settings).items() if key != "teachers"}
+    return ", ".join(f"{key}={value}" for key, value in told.items())
+
+
+def _teachers(recipe: Recipe) -> list[Teacher]:
+    named = [text for settings in (recipe.train, recipe.joint) if settings for text in settings.teachers]
+    return [Teacher.parse(text, recipe.model) for text in dict.fromkeys(named)]
+
+
+def _file_told(path: Path) -> str:
+    """Its name and what is in it: where it lies is nobody else's business."""
+    return f"{path.name} sha256:{file_entry(path).sha256}"

@@ -148,6 +148,12 @@ class BuildCommand:
             metavar="W",
             help="train early features for the branches, with this weight (default: 0)",
         )
+        training.add_argument(
+            "--teacher",
+            action="append",
+            metavar="[MODEL=]FILE",
+            help="learn from what this trained network says too; may be given several times",
+        )
         narrow = parser.add_argument_group("learned bottlenecks")
         narrow.add_argument(
             "--bottleneck",

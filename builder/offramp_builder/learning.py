@@ -19,7 +19,7 @@ from offramp.errors import InputError
 from offramp_builder.bottlenecks.training import Begun, begin
 from offramp_builder.branches.supervising import throw_away_classifiers
 from offramp_builder.bundle import REFERENCES
-from offramp_builder.capture import Captured, capture
+from offramp_builder.capture import Captured, Road, capture
 from offramp_builder.joint.narrowing import Narrowing
 from offramp_builder.joint.training import check_joint, train_jointly
 from offramp_builder.preprocess import preprocessor
@@ -27,7 +27,9 @@ from offramp_builder.pretrained import save_weights
 from offramp_builder.progress import Screen
 from offramp_builder.recipe import Recipe
 from offramp_builder.sources import Sources
+from offramp_builder.teachers import Teacher, tell
 from offramp_builder.training.augment import allowed
+from offramp_builder.training.settings import TrainSettings
 from offramp_builder.training.supervision import Supervision
 from offramp_builder.training.trainer import train
 
@@ -58,13 +60,23 @@ def learn(
         check_joint(captured, positions, recipe.branch_kind, recipe.joint)
     if recipe.save_weights is not None and not recipe.save_weights.parent.is_dir():
         raise InputError(f"there is no folder {recipe.save_weights.parent} to save weights in; make it first")
+    teachers = {settings: _teachers(settings, recipe, sources) for settings in (recipe.train, recipe.joint) if settings}
     alone, together = checkpoints_of(out)
     if recipe.train:
         settings = allowed(recipe.train, parts.train)
         _announce(f"training on {len(parts.train):,} samples for {settings.epochs} epoch(s)", alone, screen)
         supervised = throw_away_classifiers(captured, positions, recipe.branch_kind) if settings.supervise else []
-        objective = Supervision(captured.road, supervised, weight=settings.supervise, smoothing=settings.smoothing)
-        train(captured.road, parts.train, settings, objective=objective, checkpoint=alone, watch=screen)
+        objective = Supervision(captured.road, supervised, settings)
+        told_NK = _told(teachers[recipe.train], settings, parts, screen)
+        train(
+            captured.road,
+            parts.train,
+            settings,
+            objective=objective,
+            told_NK=told_NK,
+            checkpoint=alone,
+            watch=screen,
+        )
         captured = capture_road(model, sources)
     branches, narrowing = None, None
     if recipe.joint:
@@ -81,6 +93,7 @@ def learn(
             joint,
             trained=recipe.train is not None or recipe.weights is not None,
             narrowing=narrowing,
+            told_NK=_told(teachers[recipe.joint], joint, parts, screen),
             seed=recipe.seed_of_branches,
             checkpoint=together,
             watch=screen,
@@ -119,6 +132,16 @@ def checkpoint_of_bottleneck(out: Path, step: str) -> Path:
 def interrupted_bottlenecks(out: Path) -> list[Path]:
     """Where some do."""
     return sorted(out.parent.glob(f".{glob.escape(out.name)}.bottleneck-*.pt"))
+
+
+def _teachers(settings: TrainSettings, recipe: Recipe, sources: Sources) -> list[Road]:
+    return [Teacher.parse(text, recipe.model).open(sources) for text in settings.teachers]
+
+
+def _told(teachers: Sequence[Road], settings: TrainSettings, parts: Parts, screen: Screen) -> Tensor | None:
+    if not teachers:
+        return None
+    return tell(teachers, parts.train, mirrored=bool(settings.flip), progress=screen.progress)
 
 
 def _announce(what: str, checkpoint: Path, screen: Screen) -> None:

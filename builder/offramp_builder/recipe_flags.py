@@ -144,6 +144,7 @@ def _of_any_training(args: argparse.Namespace) -> dict[str, Any]:
         "smoothing": args.smoothing,
         "shift": args.shift,
         "flip": args.flip,
+        "teachers": tuple(args.teacher) if args.teacher else None,
     }
 
 

@@ -95,6 +95,8 @@ class BottleneckSettings(TrainSettings):
             )
         if self.small_first or self.supervise:
             raise SettingsError("small_first and supervise train a network, not a bottleneck; leave them out")
+        if self.teachers:
+            raise SettingsError("a bottleneck is taught by the unchanged network (distill); leave teachers out")
         for bits in self.bits:
             if bits not in BITS:
                 raise SettingsError(f"no codec writes levels of {bits} bits; give some of {', '.join(map(str, BITS))}")

@@ -17,7 +17,7 @@ from offramp_builder.bottlenecks.detour import Detour
 from offramp_builder.bottlenecks.kind import Step
 from offramp_builder.bottlenecks.quantise import Histogram
 from offramp_builder.bottlenecks.settings import BottleneckSettings
-from offramp_builder.branches.losses import distillation
+from offramp_builder.training.distilling import distillation
 from offramp_builder.training.objective import Batch, Objective
 
 _LEAST = 1e-6  # variance of features that hardly vary

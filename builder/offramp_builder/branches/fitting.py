@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from offramp_builder.branches.kind import Answer, BranchKind, JointKind, Lesson, Variant, logits_of
-from offramp_builder.branches.losses import distillation
 from offramp_builder.branches.settings import BranchSettings
+from offramp_builder.training.distilling import distillation
 from offramp_builder.training.processor import has_bfloat16
 
 _RATE, _DECAY = 3e-3, 1e-4

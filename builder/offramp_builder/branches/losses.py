@@ -13,17 +13,6 @@ _LEAST = 1e-12  # probability whose logarithm is still taken
 _LEAST_SURE = 1e-6  # the same for a confidence, whose complement has to be less than 1 in float32
 
 
-def distillation(logits_NK: Tensor, final_NK: Tensor, temperature: float) -> Tensor:
-    """How far a branch is from the end of its own network: T² KL(end || branch) at temperature T, in nats.
-
-    From Hinton and others, "Distilling the Knowledge in a Neural Network" (2015); T² keeps its gradients as large as
-    those of the labels.
-    """
-    wanted_NK = torch.log_softmax(final_NK / temperature, dim=1)
-    said_NK = torch.log_softmax(logits_NK / temperature, dim=1)
-    return temperature**2 * functional.kl_div(said_NK, wanted_NK, reduction="batchmean", log_target=True)
-
-
 def class_exclusion(logits_NK: Tensor, truth_N: Tensor) -> Tensor:
     """Binary cross-entropy of each class against all others; the true one weighs 4 (K - 1) times a false one.
 

@@ -17,7 +17,8 @@ from offramp.errors import SettingsError
 from offramp_builder.branches import losses
 from offramp_builder.branches.kind import Answer, logits_of
 from offramp_builder.joint.settings import JointSettings
-from offramp_builder.training.objective import Batch
+from offramp_builder.training.distilling import distillation
+from offramp_builder.training.objective import Batch, taught
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,7 +72,7 @@ class JointLoss(nn.Module):
         """A scalar."""
 
     def _labels(self, logits_NK: Tensor, batch: Batch) -> Tensor:
-        return functional.cross_entropy(logits_NK, batch.truth_N, label_smoothing=self.settings.smoothing)
+        return taught(logits_NK, batch, self.settings)
 
 
 class BranchyNetLoss(JointLoss):
@@ -178,7 +179,7 @@ class DistillLoss(JointLoss):
         share, final_NK = self.settings.distill, heard.final_NK.detach()
         terms = [self._weights[-1] * self._labels(heard.final_NK, batch)]
         for weight, logits_NK in zip(self._weights, heard.logits[:-1], strict=False):
-            told = losses.distillation(logits_NK, final_NK, self.settings.temperature)
+            told = distillation(logits_NK, final_NK, self.settings.temperature)
             terms.append(weight * ((1 - share) * self._labels(logits_NK, batch) + share * told))
         for adapt, mean_NC in zip(self.adapted, heard.means, strict=False):
             distance = functional.mse_loss(adapt(mean_NC).float(), heard.means[-1].detach())

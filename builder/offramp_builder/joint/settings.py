@@ -41,6 +41,10 @@ class JointSettings(TrainSettings):
             raise SettingsError(unknown("EENets loss", self.version, list(VERSIONS)))
         if self.supervise:
             raise SettingsError("supervise adds throw-away branches, where the real ones are trained; leave it out")
+        if self.teachers and self.loss == "eenets":
+            raise SettingsError(
+                "eenets learns from labels what leaving is worth, not from teachers; leave teachers out"
+            )
         if not 0 <= self.answers_first < self.epochs:
             raise SettingsError(
                 f"answers_first {self.answers_first} leaves none of {self.epochs} epochs for confidences; "

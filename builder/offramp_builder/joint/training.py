@@ -50,6 +50,7 @@ def train_jointly(
     *,
     trained: bool,
     narrowing: Narrowing | None = None,
+    told_NK: Tensor | None = None,
     seed: int = 0,
     checkpoint: Path | None = None,
     watch: Watch | None = None,
@@ -67,6 +68,7 @@ def train_jointly(
         settings: Without a rate, a trunk that is `trained` learns at a fifth of the optimizer's own.
         trained: Whether the trunk knows something already.
         narrowing: Bottlenecks that learn with them.
+        told_NK: What the settings' teachers say of each sample of `data`.
         seed: Of the branches' first weights; the order of the samples has `settings.seed`.
         checkpoint: Where an interrupted training waits.
         watch: Told after each step.
@@ -93,7 +95,7 @@ def train_jointly(
     if trained and settings.rate is None:
         name = fitting_optimizer(captured.road) if settings.optimizer == "auto" else settings.optimizer
         settings = replace(settings, optimizer=name, rate=_GENTLER * settings.peak_rate(name))
-    train(captured.road, data, settings, objective=objective, checkpoint=checkpoint, watch=watch)
+    train(captured.road, data, settings, objective=objective, told_NK=told_NK, checkpoint=checkpoint, watch=watch)
     return {position: shipped(kind, variant) for position, variant in variants.items()}
 
 

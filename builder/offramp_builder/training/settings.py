@@ -1,5 +1,6 @@
 """How a trunk is trained."""
 
+import math
 from dataclasses import dataclass
 
 from offramp.errors import SettingsError
@@ -41,6 +42,14 @@ class TrainSettings:
     """Draw rare classes more often than they come: 0 as they come, 1 all classes equally often."""
     epoch_size: int | None = None
     """Samples of an epoch; None: as many as there are."""
+    teachers: tuple[str, ...] = ()
+    """Weights of trained networks, whose mean answer is learned beside the labels: FILE, or MODEL=FILE where it is
+    another network than the one that learns. They look at each sample as it is and, where pictures are mirrored, at
+    its mirror image."""
+    taught: float = 0.7
+    """Share of the loss that is learned from teachers; the rest from the labels."""
+    taught_temperature: float = 3.0
+    """Divides both logits there."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -61,9 +70,12 @@ class TrainSettings:
             ("shift", self.shift, 0.5),
             ("smoothing", self.smoothing, 0.9),
             ("balance", self.balance, 1),
+            ("taught", self.taught, 1),
         ):
             if not 0 <= value <= most:
                 raise SettingsError(f"{name} {value} is out of range; give one between 0 and {most}")
+        if not (math.isfinite(self.taught_temperature) and self.taught_temperature > 0):
+            raise SettingsError(f"taught_temperature {self.taught_temperature} must be a positive number, such as 3")
 
     def peak_rate(self, optimizer: str) -> float:
         return _RATES[optimizer] if self.rate is None else self.rate

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from offramp_builder.training.listening import Listener, Place
 from offramp_builder.training.objective import Batch, Labels
+from offramp_builder.training.settings import TrainSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -22,13 +23,10 @@ class Supervised:
 
 
 class Supervision(Labels):
-    """The labels at the end, and `weight` times what the classifiers get wrong, added up."""
+    """What the end shall say, and `settings.supervise` times what the classifiers get wrong, added up."""
 
-    def __init__(
-        self, trunk: nn.Module, supervised: Sequence[Supervised], *, weight: float, smoothing: float = 0.0
-    ) -> None:
-        super().__init__(smoothing=smoothing)
-        self.weight = weight
+    def __init__(self, trunk: nn.Module, supervised: Sequence[Supervised], settings: TrainSettings) -> None:
+        super().__init__(settings)
         self.classifiers = nn.ModuleList(one.classifier for one in supervised)
         self._places = [one.place for one in supervised]
         self._listener = Listener(trunk, self._places)
@@ -37,7 +35,7 @@ class Supervision(Labels):
         total = super().loss(logits_NK, batch)
         for place, classify in zip(self._places, self.classifiers, strict=True):
             said_NK = classify(self._listener.heard[place]).float()
-            total = total + self.weight * functional.cross_entropy(said_NK, batch.truth_N)
+            total = total + self.settings.supervise * functional.cross_entropy(said_NK, batch.truth_N)
         return total
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from offramp.data.dataset import DataSet
 from offramp.errors import ModelError
@@ -39,12 +39,14 @@ def train(
     settings: TrainSettings,
     *,
     objective: Objective | None = None,
+    told_NK: Tensor | None = None,
     checkpoint: Path | None = None,
     watch: Watch | None = None,
 ) -> None:
     """Train `road` (raw samples to logits) in place; it is in evaluation mode afterwards, on the processor.
 
-    What `objective` holds learns with it; without one, the labels are learned. An interrupt (Ctrl-C) leaves the
+    What `objective` holds learns with it; without one, the labels are learned, and what the settings' teachers say of
+    each sample, `told_NK`, where there are some. An interrupt (Ctrl-C) leaves the
     checkpoint of the last whole epoch, with which the same call goes on.
 
     Raises:
@@ -52,7 +54,7 @@ def train(
         InputError: The checkpoint belongs to another training.
     """
     watch = watch or Quiet()
-    objective = objective or Labels(smoothing=settings.smoothing)
+    objective = objective or Labels(settings)
     torch.manual_seed(settings.seed)
     trained = nn.ModuleDict({"road": road, "objective": objective})
     mark = _fingerprint(trained, data, settings)
@@ -67,7 +69,7 @@ def train(
         first = state["epoch"] if state else 0
         trained.train()
         for epoch in range(first, settings.epochs):
-            _train_epoch(trained, optimizer, data, settings, epoch, watch)
+            _train_epoch(trained, optimizer, data, settings, epoch, told_NK, watch)
             if checkpoint:
                 weights, progress = trained.state_dict(), optimizer.state_dict()
                 checkpoints.save(
@@ -106,6 +108,7 @@ def _train_epoch(
     data: DataSet,
     settings: TrainSettings,
     epoch: int,
+    told_NK: Tensor | None,
     watch: Watch,
 ) -> None:
     # Seeded by the epoch, so that a resumed training meets the same batches as one that was never interrupted.
@@ -122,10 +125,11 @@ def _train_epoch(
         moved = augment(data.samples[rows], settings, rng)
         samples = torch.from_numpy(moved if side is None else shrink(moved, side)).to(device)
         truth_N, rows_N = (torch.from_numpy(values).to(device) for values in (data.truth_N[rows], rows))
+        told = None if told_NK is None else told_NK[rows].to(device)
         _set_rate(optimizer, _schedule((epoch * steps + step) / (settings.epochs * steps)))
         with halved(device, trained):
             logits_NK = trained["road"](samples).float()
-            loss = objective.loss(logits_NK, Batch(truth_N=truth_N, rows_N=rows_N, epoch=epoch))
+            loss = objective.loss(logits_NK, Batch(truth_N=truth_N, rows_N=rows_N, epoch=epoch, told_NK=told))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -19,11 +19,12 @@ from offramp.errors import InputError
 from offramp_builder.bottlenecks.training import Begun, begin
 from offramp_builder.branches.supervising import throw_away_classifiers
 from offramp_builder.bundle import REFERENCES
-from offramp_builder.capture import Captured, Road, capture
+from offramp_builder.capture import Captured, capture
 from offramp_builder.joint.narrowing import Narrowing
-from offramp_builder.joint.training import check_joint, train_jointly
+from offramp_builder.joint.settings import JointSettings
+from offramp_builder.joint.training import Together, check_joint, train_jointly
 from offramp_builder.preprocess import preprocessor
-from offramp_builder.pretrained import save_weights
+from offramp_builder.pretrained import LearnedBranch, branches_of, save_weights
 from offramp_builder.progress import Screen
 from offramp_builder.recipe import Recipe
 from offramp_builder.sources import Sources
@@ -60,49 +61,24 @@ def learn(
         check_joint(captured, positions, recipe.branch_kind, recipe.joint)
     if recipe.save_weights is not None and not recipe.save_weights.parent.is_dir():
         raise InputError(f"there is no folder {recipe.save_weights.parent} to save weights in; make it first")
-    teachers = {settings: _teachers(settings, recipe, sources) for settings in (recipe.train, recipe.joint) if settings}
-    alone, together = checkpoints_of(out)
+    alone_NK, together_NK = (
+        _told(settings, recipe, sources, parts, screen) for settings in (recipe.train, recipe.joint)
+    )
     if recipe.train:
-        settings = allowed(recipe.train, parts.train)
-        _announce(f"training on {len(parts.train):,} samples for {settings.epochs} epoch(s)", alone, screen)
-        supervised = throw_away_classifiers(captured, positions, recipe.branch_kind) if settings.supervise else []
-        objective = Supervision(captured.road, supervised, settings)
-        told_NK = _told(teachers[recipe.train], settings, parts, screen)
-        train(
-            captured.road,
-            parts.train,
-            settings,
-            objective=objective,
-            told_NK=told_NK,
-            checkpoint=alone,
-            watch=screen,
-        )
+        _train_alone(captured, positions, recipe.train, recipe.branch_kind, parts, alone_NK, out, screen)
         captured = capture_road(model, sources)
-    branches, narrowing = None, None
+    exits, narrowing = None, None
     if recipe.joint:
-        joint, narrow = allowed(recipe.joint, parts.train), recipe.bottleneck
-        if narrow and narrow.together:
-            narrowing = Narrowing(captured, begin(captured, narrow, parts), narrow)
-        what = "network, branches and bottlenecks" if narrowing else "network and branches"
-        _announce(f"training {what} together for {joint.epochs} epoch(s)", together, screen)
-        branches = train_jointly(
-            captured,
-            positions,
-            recipe.branch_kind,
-            parts.train,
-            joint,
-            trained=recipe.train is not None or recipe.weights is not None,
-            narrowing=narrowing,
-            told_NK=_told(teachers[recipe.joint], joint, parts, screen),
-            seed=recipe.seed_of_branches,
-            checkpoint=together,
-            watch=screen,
-            progress=screen.progress,
-        )
+        if recipe.bottleneck and recipe.bottleneck.together:
+            narrowing = Narrowing(captured, begin(captured, recipe.bottleneck, parts), recipe.bottleneck)
+        exits = _train_together(captured, positions, recipe, recipe.joint, parts, narrowing, together_NK, out, screen)
         captured = capture_road(model, sources)
     if recipe.save_weights is not None:
-        save_weights(model, recipe.save_weights, mean=sources.mean, std=sources.std)
-    return Learned(captured=captured, branches=branches, begun=narrowing.begun if narrowing else ())
+        branches = exits.learned if exits else None
+        save_weights(model, recipe.save_weights, mean=sources.mean, std=sources.std, branches=branches)
+    return Learned(
+        captured=captured, branches=exits.networks if exits else None, begun=narrowing.begun if narrowing else ()
+    )
 
 
 def capture_road(model: nn.Module, sources: Sources) -> Captured:
@@ -134,14 +110,81 @@ def interrupted_bottlenecks(out: Path) -> list[Path]:
     return sorted(out.parent.glob(f".{glob.escape(out.name)}.bottleneck-*.pt"))
 
 
-def _teachers(settings: TrainSettings, recipe: Recipe, sources: Sources) -> list[Road]:
-    return [Teacher.parse(text, recipe.model).open(sources) for text in settings.teachers]
+def _train_alone(
+    captured: Captured,
+    positions: Sequence[int],
+    settings: TrainSettings,
+    branch_kind: str,
+    parts: Parts,
+    told_NK: Tensor | None,
+    out: Path,
+    screen: Screen,
+) -> None:
+    settings, (waiting, _) = allowed(settings, parts.train), checkpoints_of(out)
+    _announce(f"training on {len(parts.train):,} samples for {settings.epochs} epoch(s)", waiting, screen)
+    supervised = throw_away_classifiers(captured, positions, branch_kind) if settings.supervise else []
+    objective = Supervision(captured.road, supervised, settings)
+    train(
+        captured.road,
+        parts.train,
+        settings,
+        objective=objective,
+        told_NK=told_NK,
+        checkpoint=waiting,
+        watch=screen,
+    )
 
 
-def _told(teachers: Sequence[Road], settings: TrainSettings, parts: Parts, screen: Screen) -> Tensor | None:
-    if not teachers:
+def _train_together(
+    captured: Captured,
+    positions: Sequence[int],
+    recipe: Recipe,
+    settings: JointSettings,
+    parts: Parts,
+    narrowing: Narrowing | None,
+    told_NK: Tensor | None,
+    out: Path,
+    screen: Screen,
+) -> Together:
+    settings, (_, waiting) = allowed(settings, parts.train), checkpoints_of(out)
+    what = "network, branches and bottlenecks" if narrowing else "network and branches"
+    _announce(f"training {what} together for {settings.epochs} epoch(s)", waiting, screen)
+    return train_jointly(
+        captured,
+        positions,
+        recipe.branch_kind,
+        parts.train,
+        settings,
+        trained=recipe.train is not None or recipe.weights is not None,
+        narrowing=narrowing,
+        told_NK=told_NK,
+        begun=_begun_branches(recipe, screen),
+        seed=recipe.seed_of_branches,
+        checkpoint=waiting,
+        watch=screen,
+        progress=screen.progress,
+    )
+
+
+def _begun_branches(recipe: Recipe, screen: Screen) -> dict[str, LearnedBranch]:
+    """Those of the weights that the network began with, unless it has learned on without them."""
+    if recipe.weights is None or recipe.train:
+        return {}
+    found = branches_of(recipe.weights)
+    if going := [name for name, branch in found.items() if branch.kind == recipe.branch_kind]:
+        screen.say(f"{recipe.branch_kind} branches at {', '.join(going)} go on from {recipe.weights}")
+    return found
+
+
+def _told(
+    settings: TrainSettings | None, recipe: Recipe, sources: Sources, parts: Parts, screen: Screen
+) -> Tensor | None:
+    """What the teachers of one training say of each of its samples."""
+    if settings is None or not settings.teachers:
         return None
-    return tell(teachers, parts.train, mirrored=bool(settings.flip), progress=screen.progress)
+    teachers = [Teacher.parse(text, recipe.model).open(sources) for text in settings.teachers]
+    mirrored = bool(allowed(settings, parts.train).flip)
+    return tell(teachers, parts.train, mirrored=mirrored, progress=screen.progress)
 
 
 def _announce(what: str, checkpoint: Path, screen: Screen) -> None:

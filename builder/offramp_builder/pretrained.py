@@ -1,8 +1,13 @@
-"""Weights from a file into a network: .pt/.pth (never unpickled freely), .npz or .safetensors."""
+"""Weights from a file into a network: .pt/.pth (never unpickled freely), .npz or .safetensors.
+
+Files that a build leaves also know the normalisation that the network learned with, and the branches that learned
+together with it.
+"""
 
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +57,51 @@ def load_weights(model: nn.Module, path: Path) -> None:
     model.load_state_dict(state, strict=False)
 
 
-def save_weights(model: nn.Module, path: Path, *, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-    """Write the state dict of `model`, and the normalisation that it learned with, never leaving half a file."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LearnedBranch:
+    """A branch as it was when its training ended, from which another one can go on."""
+
+    kind: str
+    variant: int
+    """Which of those that its kind has for the feature there."""
+    state: dict[str, Tensor]
+    """Of its head."""
+
+
+def save_weights(
+    model: nn.Module,
+    path: Path,
+    *,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    branches: Mapping[str, LearnedBranch] | None = None,
+) -> None:
+    """Write the state dict of `model`, the normalisation that it learned with, and branches that learned together with
+    it, by cut; never leaving half a file.
+    """
     partial = path.with_name(path.name + ".partial")
-    torch.save({"state_dict": model.state_dict(), "mean": list(mean), "std": list(std)}, partial)
+    learned = {
+        cut: {"kind": branch.kind, "variant": branch.variant, "state_dict": branch.state}
+        for cut, branch in (branches or {}).items()
+    }
+    content = {"state_dict": model.state_dict(), "mean": list(mean), "std": list(std), "branches": learned}
+    torch.save(content, partial)
     partial.replace(path)
+
+
+def branches_of(path: Path) -> dict[str, LearnedBranch]:
+    """Branches that learned together with the weights at `path`, by cut; none where the file has none.
+
+    Raises:
+        ModelError: No such file, or not weights.
+    """
+    content = _read(path)
+    if not isinstance(content, Mapping) or not isinstance(content.get("state_dict"), Mapping):
+        return {}
+    return {
+        cut: LearnedBranch(kind=branch["kind"], variant=branch["variant"], state=branch["state_dict"])
+        for cut, branch in (content.get("branches") or {}).items()
+    }
 
 
 def normalisation_of(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -8,12 +8,12 @@ import torch
 from offramp_builder.branches.losses import (
     balanced,
     class_exclusion,
-    distillation,
     eenets,
     eenets_shares,
     eenets_tagged,
     eenets_tags,
 )
+from offramp_builder.training.distilling import distillation
 
 # One sample of class 0; two branches and the end; each answers class 0 with this probability.
 ANSWERS = (0.5, 0.8, 0.9)

@@ -78,7 +78,7 @@ def together(
     loss: str, *, captured: Captured | None = None, checkpoint: Path | None = None, watch: Any = None, **changed: Any
 ) -> tuple[Captured, TrainedExits]:
     captured = captured or trunk()
-    networks = train_jointly(
+    trained = train_jointly(
         captured,
         places(captured),
         KINDS[loss],
@@ -88,7 +88,7 @@ def together(
         checkpoint=checkpoint,
         watch=watch,
     )
-    return captured, calibrated(captured, networks, KINDS[loss], parts().calibration)
+    return captured, calibrated(captured, trained.networks, KINDS[loss], parts().calibration)
 
 
 def weights(captured: Captured) -> Tensor:

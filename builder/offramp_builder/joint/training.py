@@ -1,14 +1,16 @@
 """A trunk and its branches, trained together.
 
     frozen trunk ─► branches, fitted to it: where they begin, and which of a kind's variants it is
+                    … or as they were when a training before ended
     samples ─► trunk ─┬─► branch ─┬─► … ─► end        all answers ─► joint loss ─► everything learns
                       heard       heard                 … and those of bottlenecks that begin with it
 
 # N samples, C channels
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from offramp_builder.joint.catalog import JOINT_LOSSES
 from offramp_builder.joint.losses import Heard, JointLoss, Setting
 from offramp_builder.joint.narrowing import Narrowing
 from offramp_builder.joint.settings import JointSettings
+from offramp_builder.pretrained import LearnedBranch
 from offramp_builder.training.augment import shrink
 from offramp_builder.training.listening import Listener, Place, place_at
 from offramp_builder.training.objective import Batch, Objective
@@ -41,6 +44,16 @@ _BEGUN_ON = 10_000  # samples, at most, that branches are fitted to before every
 _MOMENTUM = 0.1  # of branches' standardisation while features change under it
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Together:
+    """Branches that have learned with their network."""
+
+    networks: dict[int, nn.Module]
+    """As they ship, by position."""
+    learned: dict[str, LearnedBranch]
+    """As their training ended, by cut."""
+
+
 def train_jointly(
     captured: Captured,
     positions: Sequence[int],
@@ -51,12 +64,13 @@ def train_jointly(
     trained: bool,
     narrowing: Narrowing | None = None,
     told_NK: Tensor | None = None,
+    begun: Mapping[str, LearnedBranch] | None = None,
     seed: int = 0,
     checkpoint: Path | None = None,
     watch: Watch | None = None,
     progress: Progress = lambda _what, _done, _total: None,
-) -> dict[int, nn.Module]:
-    """Train the network in place, and branches of `kind` with it; these are returned by position, as they ship.
+) -> Together:
+    """Train the network in place, and branches of `kind` with it, which are returned.
 
     The captured graph holds folded values of the weights that were: capture again before it is used.
 
@@ -69,6 +83,7 @@ def train_jointly(
         trained: Whether the trunk knows something already.
         narrowing: Bottlenecks that learn with them.
         told_NK: What the settings' teachers say of each sample of `data`.
+        begun: Branches that learned with this network before, by cut; those of `kind` go on.
         seed: Of the branches' first weights; the order of the samples has `settings.seed`.
         checkpoint: Where an interrupted training waits.
         watch: Told after each step.
@@ -80,7 +95,13 @@ def train_jointly(
     check_joint(captured, positions, kind, settings)
     positions = sorted(positions)
     torch.manual_seed(seed)
-    variants = _begun(captured, positions, kind, data, settings, trained=trained, seed=seed, progress=progress)
+    every = {position: fitting_variants(captured, position, kind) for position in positions}
+    fresh = _taking(captured, every, kind, settings)
+    variants = _gone_on(captured, every, kind, begun or {})
+    rest = {position: fresh[position] for position in positions if position not in variants}
+    if rest:
+        variants |= _fitted(captured, rest, kind, data, trained=trained, seed=seed, progress=progress)
+    variants = {position: _following(variants[position]) for position in positions}
     loss = JOINT_LOSSES[settings.loss](
         Setting(
             settings=settings,
@@ -96,7 +117,11 @@ def train_jointly(
         name = fitting_optimizer(captured.road) if settings.optimizer == "auto" else settings.optimizer
         settings = replace(settings, optimizer=name, rate=_GENTLER * settings.peak_rate(name))
     train(captured.road, data, settings, objective=objective, told_NK=told_NK, checkpoint=checkpoint, watch=watch)
-    return {position: shipped(kind, variant) for position, variant in variants.items()}
+    learned = {
+        captured.cuts[position].name: _learned(kind, every[position], variant) for position, variant in variants.items()
+    }
+    networks = {position: shipped(kind, variant) for position, variant in variants.items()}
+    return Together(networks=networks, learned=learned)
 
 
 def check_joint(captured: Captured, positions: Sequence[int], kind: str, settings: JointSettings) -> None:
@@ -119,7 +144,7 @@ def check_joint(captured: Captured, positions: Sequence[int], kind: str, setting
         )
     if not positions:
         raise SettingsError("joint training needs branches to train with the network; ask for some with --branches")
-    _fitting(captured, positions, kind, settings)
+    _taking(captured, {position: fitting_variants(captured, position, kind) for position in positions}, kind, settings)
 
 
 class _Together(Objective):
@@ -180,46 +205,72 @@ def _widths(captured: Captured, variants: dict[int, Variant]) -> tuple[int, ...]
     return tuple(_mean(feature).shape[1] for feature in (*pooled, at[last][0]))
 
 
-def _begun(
+def _gone_on(
+    captured: Captured, every: Mapping[int, Sequence[Variant]], kind: str, begun: Mapping[str, LearnedBranch]
+) -> dict[int, Variant]:
+    """Branches that go on from where they were."""
+    found = {}
+    for position, variants in every.items():
+        name = captured.cuts[position].name
+        branch = begun.get(name)
+        if branch is None or branch.kind != kind:
+            continue
+        try:
+            found[position] = variants[branch.variant]
+            found[position].head.load_state_dict(branch.state)
+        except (IndexError, RuntimeError) as error:
+            raise ModelError(
+                f"the {kind} branch that was saved for {name} does not fit there ({error}); save the network's weights "
+                f"alone with torch.save(model.state_dict(), file), and branches begin anew"
+            ) from error
+    return found
+
+
+def _fitted(
     captured: Captured,
-    positions: Sequence[int],
+    fresh: dict[int, list[Variant]],
     kind: str,
     data: DataSet,
-    settings: TrainSettings,
     *,
     trained: bool,
     seed: int,
     progress: Progress,
 ) -> dict[int, Variant]:
-    """The variants that training begins with: fitted to the trunk as it is, since strange heads would disturb it."""
-    fresh = _fitting(captured, positions, kind, settings)
+    """Branches that begin fitted to the trunk as it is, since strange heads would disturb it."""
     if not trained:
         fresh = {position: [replace(one, epochs=_TRIES) for one in variants] for position, variants in fresh.items()}
     # A beginning is all that is asked for: a part will do, of which the features can be kept.
     enough = min(capacity(captured, fresh, final=True), _BEGUN_ON) if trained else _TRIED_ON
     data = data.take(np.sort(np.random.default_rng(seed).permutation(len(data))[:enough]))
     if trained or any(len(variants) > 1 for variants in fresh.values()):
-        chosen = fit_branches(captured, fresh, kind, data, settings=BranchSettings(), seed=seed, progress=progress)
-    else:
-        chosen = {position: variants[0] for position, variants in fresh.items()}
-    for variant in chosen.values():
-        for module in variant.head.modules():
-            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.momentum is None:
-                module.momentum = _MOMENTUM  # the mean of all that was ever seen would be that of older features
-    return chosen
+        return fit_branches(captured, fresh, kind, data, settings=BranchSettings(), seed=seed, progress=progress)
+    return {position: variants[0] for position, variants in fresh.items()}
 
 
-def _fitting(
-    captured: Captured, positions: Sequence[int], kind: str, settings: TrainSettings
+def _following(variant: Variant) -> Variant:
+    """With a standardisation that follows features which change under it."""
+    for module in variant.head.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.momentum is None:
+            module.momentum = _MOMENTUM  # the mean of all that was ever seen would be that of older features
+    return variant
+
+
+def _learned(kind: str, every: Sequence[Variant], variant: Variant) -> LearnedBranch:
+    number = next(number for number, one in enumerate(every) if one.head is variant.head)
+    return LearnedBranch(kind=kind, variant=number, state=copy.deepcopy(variant.head.state_dict()))
+
+
+def _taking(
+    captured: Captured, every: Mapping[int, list[Variant]], kind: str, settings: TrainSettings
 ) -> dict[int, list[Variant]]:
-    """Fresh variants at each position, that take its feature at every size at which pictures will be shown."""
-    places = place_at(captured, positions)
-    fresh = {position: fitting_variants(captured, position, kind) for position in positions}
+    """Those variants that take the feature at their position at every size at which pictures will be shown."""
+    places = place_at(captured, list(every))
+    fresh = dict(every)
     for side in {side for _, side in settings.small_first}:
         small = torch.from_numpy(shrink(captured.examples.numpy(), side))
         with Listener(captured.road, places) as listener, torch.no_grad():
             captured.road(small)
-            for position, place in zip(positions, places, strict=True):
+            for position, place in zip(every, places, strict=True):
                 fresh[position] = [one for one in fresh[position] if _takes(one, listener.heard[place])]
                 if not fresh[position]:
                     raise ModelError(

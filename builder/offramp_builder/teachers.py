@@ -8,6 +8,7 @@ epochs of asking cost as much as three of learning.
 # N samples, K classes
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from offramp_builder.sources import Sources
 from offramp_builder.training.processor import fastest
 from offramp_builder.training.trainer import batches_of
 
+_ANOTHER = re.compile(r"(?P<model>[\w.]+:[\w.]+)=(?P<file>.+)")
 _LEAST = 1e-7
 """Probability whose logarithm is still taken."""
 
@@ -42,8 +44,9 @@ class Teacher:
     @classmethod
     def parse(cls, text: str, model: str) -> "Teacher":
         """`model` is that of the network which learns."""
-        other, equals, file = text.rpartition("=")
-        return cls(model=other if equals else model, weights=Path(file))
+        if named := _ANOTHER.fullmatch(text):
+            return cls(model=named["model"], weights=Path(named["file"]))
+        return cls(model=model, weights=Path(text))
 
     def open(self, sources: Sources) -> Road:
         """

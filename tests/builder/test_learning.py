@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from offramp.errors import InputError
+from offramp.errors import InputError, ModelError
 from offramp_builder.building import build
 from offramp_builder.joint.settings import JointSettings
 from offramp_builder.learning import Learned, capture_road, checkpoints_of, learn
 from offramp_builder.models import open_model
-from offramp_builder.pretrained import load_weights
+from offramp_builder.pretrained import LearnedBranch, branches_of, load_weights, save_weights
 from offramp_builder.progress import Screen
 from offramp_builder.recipe import Recipe
 from offramp_builder.sources import gather
@@ -105,6 +105,62 @@ def test_branches_that_learned_with_the_network_are_handed_on(
     assert saved[0].branches is None
     assert together[0].branches is not None
     assert list(together[0].branches) == [together[0].captured.position("first")]
+
+
+def test_a_joint_training_goes_on_with_the_branches_that_its_weights_learned_with(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    file = tmp_path / "together.pt"
+    learned(replace(recipe, train=None, joint=JOINT, save_weights=file), tmp_path / "first")
+    still = replace(recipe, train=None, joint=replace(JOINT, epochs=1, optimizer="sgd", rate=1e-9))
+    assert torch.allclose(weights_of_branch(still, file, tmp_path / "going"), branch_weights(file), atol=1e-6)
+    alone = tmp_path / "alone.pt"
+    model = open_model(recipe.model, gather(recipe)[0].sample, 4)
+    load_weights(model, file)
+    save_weights(model, alone, mean=(), std=())
+    assert not torch.allclose(weights_of_branch(still, alone, tmp_path / "anew"), branch_weights(file), atol=1e-2)
+
+
+def weights_of_branch(recipe: Recipe, begun: Path, out: Path) -> Tensor:
+    file = out.with_suffix(".pt")
+    learned(replace(recipe, weights=begun, save_weights=file), out)
+    return branch_weights(file)
+
+
+def branch_weights(file: Path) -> Tensor:
+    """Of the linear layer, behind its standardisation."""
+    return branches_of(file)["first"].state["1.weight"]
+
+
+def test_branches_of_another_kind_begin_anew(recipe: Recipe, tmp_path: Path) -> None:
+    file = tmp_path / "together.pt"
+    learned(replace(recipe, train=None, joint=JOINT, save_weights=file), tmp_path / "first")
+    other = replace(recipe, train=None, weights=file, joint=JOINT, branch_kind="sidenet")
+    assert learned(other, tmp_path / "bundle").branches is not None
+
+
+def test_a_saved_branch_that_does_not_fit_is_refused(recipe: Recipe, tmp_path: Path) -> None:
+    file = tmp_path / "together.pt"
+    strange = LearnedBranch(kind="linear", variant=0, state={"weight": torch.zeros(1)})
+    sources, _ = gather(recipe)
+    model = open_model(recipe.model, sources.sample, 4)
+    save_weights(model, file, mean=(), std=(), branches={"first": strange})
+    with pytest.raises(ModelError, match="the linear branch that was saved for first does not fit there"):
+        learned(replace(recipe, train=None, weights=file, joint=JOINT), tmp_path / "bundle")
+
+
+def test_teachers_are_asked_before_anything_is_trained_and_named_in_the_bundle(
+    recipe: Recipe, saved: tuple[Learned, Path], tmp_path: Path
+) -> None:
+    _, file = saved
+    taught = replace(recipe, train=replace(TRAIN, epochs=1, teachers=(str(file),), taught=1.0), cuts="0")
+    screen = Steps()
+    with pytest.raises(ModelError, match="no weights at"):
+        learned(replace(taught, joint=replace(JOINT, teachers=("nowhere.pt",))), tmp_path / "bundle", screen)
+    assert screen.taken == 0
+    told = build(taught, tmp_path / "bundle", Steps()).manifest.provenance
+    assert told["teacher_1"].startswith(f"{recipe.model} trunk.pt sha256:")
+    assert str(file.parent) not in str(told)
 
 
 def test_each_training_of_a_bundle_has_a_checkpoint_of_its_own_beside_it(

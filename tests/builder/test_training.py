@@ -91,8 +91,9 @@ def test_supervision_hears_what_the_module_said_before_it_was_changed_in_place()
     heard = []
     probe = nn.Linear(16, 4)
     probe.register_forward_pre_hook(lambda _module, inputs: heard.append(float(inputs[0].detach().min())))
-    objective = Supervision(network, [Supervised(place=Place("early"), classifier=probe)], weight=0.5)
-    train(network, bright_squares(32), TrainSettings(epochs=1, batch=16), objective=objective)
+    settings = TrainSettings(epochs=1, batch=16, supervise=0.5)
+    objective = Supervision(network, [Supervised(place=Place("early"), classifier=probe)], settings)
+    train(network, bright_squares(32), settings, objective=objective)
     assert min(heard) < 0
     assert not network.get_submodule("early")._forward_hooks
 

@@ -26,7 +26,8 @@ from offramp.exits.certificate import Certificate
 from offramp.measure.calibration import FITTED, LIMIT
 from offramp.planning.attach import attach_candidates
 from offramp.runtime.onnx_backend import OnnxRuntime
-from offramp_builder.bottlenecks.training import TrainedBottleneck, check_bottlenecks, told, train_bottlenecks
+from offramp_builder.bottlenecks.around import check_bottlenecks
+from offramp_builder.bottlenecks.training import TrainedBottleneck, told, train_bottlenecks
 from offramp_builder.branches.placing import place_branches
 from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.branches.training import TrainedExits, calibrated, train_branches
@@ -106,7 +107,8 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
     labels = _labels(captured, sources)
     request = branch_request(captured, recipe)
     positions = place_branches(captured, request)
-    narrowed = check_bottlenecks(captured, recipe.bottleneck) if recipe.bottleneck else []
+    around = check_bottlenecks(captured, recipe.bottleneck) if recipe.bottleneck else []
+    narrowed = [one.leaves for one in around]
     kept = choose_cuts(captured, recipe.cuts, [*positions, *narrowed])
     hanging = ", ".join(captured.cuts[position].name for position in positions) or "none"
     screen.say(

@@ -158,9 +158,10 @@ class BuildCommand:
         narrow.add_argument(
             "--bottleneck",
             action="append",
-            metavar="CUT[:KIND[:CHANNELS[xSTRIDE]]]",
-            help="train one around this cut; may be given several times. KIND: nested (default), attention, entropic "
-            "(docs/bottlenecks.md)",
+            metavar="[FROM>]CUT[:KIND[:CHANNELS[xSTRIDE]]]",
+            help="train one around this cut; may be given several times. KIND: nested (default), attention, entropic. "
+            "FROM: an earlier cut, from where on the device runs stages of the bottleneck's own, as in "
+            "'layer1.0>layer2.0' (docs/bottlenecks.md)",
         )
         narrow.add_argument(
             "--bottleneck-together",

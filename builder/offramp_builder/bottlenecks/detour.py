@@ -2,6 +2,8 @@
 
     feature ─► encoder ─► code ─► quantised, at a rate drawn for each sample ─► decoder ─► tail ─► logits
 
+Stages of its own are the first part of the encoder, and learn as it does.
+
 # N samples, C channels of the code, K classes
 """
 
@@ -11,6 +13,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from offramp_builder.bottlenecks.quantise import Rates, at_rate, quantised
 from offramp_builder.capture import Captured
@@ -29,7 +32,7 @@ class Detour(nn.Module):
         self.answers = True
         """Whether the tail is asked; a step that learns features alone is four times as fast without it."""
         self.heard: tuple[Tensor, Tensor, Tensor] | None = None
-        """Of the last batch: the feature, the code as it was sent, the decoded feature."""
+        """Of the last batch: the feature that it was given, the code as it was sent, the decoded feature."""
         self._learning: frozenset[str] = frozenset()
 
     def learn(self, parts: Collection[str]) -> None:
@@ -58,16 +61,15 @@ class Detour(nn.Module):
         return logits_NK
 
 
-class Tail(nn.Module):
-    """The stages behind a cut, as a copy that may learn.
+class Stages(nn.Module):
+    """The stages between two cuts, as a copy that may learn: a tail, where the second cut is the end.
 
-    A captured network normalises by the statistics that it has; a tail that learns, by those of what is decoded.
+    A captured network normalises by the statistics that it has; stages that learn, by those of what they are given.
     """
 
-    def __init__(self, captured: Captured, position: int) -> None:
+    def __init__(self, captured: Captured, start: int, stop: int) -> None:
         super().__init__()
-        names = [[tensor.node for tensor in captured.cuts[place].tensors] for place in (position, captured.end)]
-        self.graph = copy.deepcopy(piece(captured.graph, *names))
+        self.graph = _copied(captured, start, stop)
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
@@ -78,9 +80,23 @@ class Tail(nn.Module):
         return self
 
     def forward(self, feature: Tensor) -> Tensor:
-        (logits_NK,) = self.graph(feature)
-        found: Tensor = logits_NK
-        return found
+        (found,) = self.graph(feature)
+        value: Tensor = found
+        return value
+
+
+class Still(nn.Module):
+    """The frozen stages between two cuts; a copy, and never with gradients or other statistics."""
+
+    def __init__(self, captured: Captured, start: int, stop: int) -> None:
+        super().__init__()
+        self.graph = _copied(captured, start, stop).requires_grad_(False)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        with torch.no_grad():
+            (found,) = self.graph(feature)
+        value: Tensor = found
+        return value
 
 
 class Head(nn.Module):
@@ -114,3 +130,8 @@ class Way(nn.Module):
     def forward(self, samples: Tensor) -> Tensor:
         logits_NK: Tensor = self.rest(self.head(samples))
         return logits_NK
+
+
+def _copied(captured: Captured, start: int, stop: int) -> GraphModule:
+    names = [[tensor.node for tensor in captured.cuts[place].tensors] for place in (start, stop)]
+    return copy.deepcopy(piece(captured.graph, *names))

@@ -64,16 +64,17 @@ def bottleneck_specs(
 
 
 def detour_pieces(captured: Captured, bottlenecks: Sequence[Bottleneck]) -> Iterator[Piece]:
-    """Encoder, decoder and own tail of each, to be exported."""
+    """Encoder, with stages of its own if it has any, decoder and own tail of each, to be exported."""
     at = run_to(captured, [bottleneck.position for bottleneck in bottlenecks], captured.examples[:1])
     for bottleneck in bottlenecks:
         feature = at[bottleneck.position]
         with torch.no_grad():
             code = bottleneck.encoder.eval()(*feature)
+            decoded = as_tuple(bottleneck.decoder.eval()(code))
         parts = [(_encoder(bottleneck.name), "the encoder", bottleneck.encoder, feature, 1)]
-        parts.append((_decoder(bottleneck.name), "the decoder", bottleneck.decoder, (code,), len(feature)))
+        parts.append((_decoder(bottleneck.name), "the decoder", bottleneck.decoder, (code,), len(decoded)))
         if bottleneck.tail is not None:
-            parts.append((_tail(bottleneck.name), "the tail", bottleneck.tail, feature, 1))
+            parts.append((_tail(bottleneck.name), "the tail", bottleneck.tail, decoded, 1))
         for name, what, module, inputs, outputs in parts:
             yield Piece(
                 name=name,
@@ -124,8 +125,14 @@ class _InTuple(nn.Module):
 
 
 def _for_runtime(module: nn.Module) -> nn.Module:
-    """A graph that was taken out of a captured network is written as its stages are; anything else as it is."""
-    return rewrite_for_runtime(copy.deepcopy(module)) if isinstance(module, GraphModule) else module
+    """Graphs that were taken out of a captured network are written as its stages are; anything else as it is."""
+    graphs = [name for name, part in module.named_modules() if isinstance(part, GraphModule)]
+    written = copy.deepcopy(module) if graphs else module
+    for name in graphs:
+        graph = written.get_submodule(name)
+        assert isinstance(graph, GraphModule)
+        rewrite_for_runtime(graph)
+    return written
 
 
 def _check_place(captured: Captured, kept: Sequence[int], bottleneck: Bottleneck) -> None:
@@ -144,13 +151,13 @@ def _spec(captured: Captured, kept: Sequence[int], bottleneck: Bottleneck, at: C
         code = bottleneck.encoder.eval()(*feature)
         _check_code(code, rows, name)
         decoded = as_tuple(bottleneck.decoder.eval()(code))
-        if [tensor.shape for tensor in decoded] != [tensor.shape for tensor in feature]:
+        if bottleneck.tail is None and [one.shape for one in decoded] != [one.shape for one in feature]:
             raise ModelError(
                 f"the decoder of the bottleneck {name} yields {_shapes(decoded)}; the tensors of its cut are "
                 f"{_shapes(feature)}"
             )
         if bottleneck.tail is not None:
-            (logits_NK,) = as_tuple(bottleneck.tail.eval()(*decoded))
+            (logits_NK,) = _said(bottleneck.tail.eval(), decoded, name)
             if tuple(logits_NK.shape) != (rows, captured.classes):
                 raise ModelError(
                     f"the tail of the bottleneck {name} yields {_shapes((logits_NK,))}; it should yield logits "
@@ -167,6 +174,15 @@ def _spec(captured: Captured, kept: Sequence[int], bottleneck: Bottleneck, at: C
         own_tail=own is not None,
         codecs=bottleneck.codecs,
     )
+
+
+def _said(tail: nn.Module, decoded: tuple[Tensor, ...], name: str) -> tuple[Tensor, ...]:
+    try:
+        return as_tuple(tail(*decoded))
+    except (RuntimeError, TypeError) as error:  # what operations say of other shapes, and a call of other inputs
+        raise ModelError(
+            f"the decoder of the bottleneck {name} yields {_shapes(decoded)}, which its tail cannot read: {error}"
+        ) from error
 
 
 def _check_code(code: object, rows: int, name: str) -> None:

@@ -19,7 +19,7 @@ SHARE = 0.1
 """Of the head's operations, that an encoder may take at most."""
 
 Part = str
-"""encoder, decoder or tail."""
+"""encoder, with the stages of its own before it; decoder or tail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

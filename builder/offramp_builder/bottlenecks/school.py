@@ -1,5 +1,7 @@
 """Where one bottleneck is taught: designed at its cut, then step by step.
 
+    features where it leaves the network ─► stages of its own, if any ─► encoder, designed for its cut ─► …
+
 # N samples, C channels
 """
 
@@ -14,9 +16,10 @@ from torch import Tensor, nn
 
 from offramp.data import DataSet, Parts
 from offramp.errors import ModelError
+from offramp_builder.bottlenecks.around import Around
 from offramp_builder.bottlenecks.attention import Attending
 from offramp_builder.bottlenecks.catalog import BOTTLENECK_KINDS
-from offramp_builder.bottlenecks.detour import Detour, Tail, Way
+from offramp_builder.bottlenecks.detour import Detour, Stages, Still, Way
 from offramp_builder.bottlenecks.kind import SHARE, Place
 from offramp_builder.bottlenecks.layers import Form
 from offramp_builder.bottlenecks.lessons import Lessons
@@ -44,14 +47,14 @@ class School:
     """Of one bottleneck."""
 
     captured: Captured
-    position: int
+    around: Around
     name: str
     request: BottleneckRequest
     settings: BottleneckSettings
     sample: Tensor
-    """Some features."""
+    """Some features at the cut, of the unchanged network."""
     learned: Lessons | None = None
-    """None where nothing is taught here."""
+    """Where it leaves the network; None: nothing is taught here."""
     waiting: Waiting = lambda _step: None
     watch: Watch | None = None
 
@@ -60,10 +63,12 @@ class School:
         assert self.learned is not None
         kind = BOTTLENECK_KINDS[self.request.kind]
         prior = Histogram(detour.rates.sent[-1], max(detour.rates.bits))
+        leaves, cut = self.around.leaves, self.around.cut
+        unchanged = Still(self.captured, leaves, cut) if self.around.own_stages else None
         for step in kind.steps():
             detour.learn([part for part in step.learn if part != "tail" or self.settings.own_tail])
             detour.answers = step.answers
-            objective = Taught(detour, self.learned.final, self.settings, step, prior)
+            objective = Taught(detour, self.learned.final, self.settings, step, prior, unchanged)
             self._teach(step.name, detour, objective, step.share)
 
     def opened(self, state: dict[str, Any]) -> Detour:
@@ -87,11 +92,16 @@ class School:
         design = kind.design(self._place())
         sent = chosen_sizes(design.channels, self.settings.sent) if kind.nested else (design.channels,)
         rates = Rates(sent=sent, bits=self.settings.bits or kind.bits)
-        tail = Tail(self.captured, self.position)
-        return Detour(design.encoder, design.decoder, tail, rates, self.captured.classes)
+        encoder = design.encoder
+        if self.around.own_stages:
+            encoder = nn.Sequential(Stages(self.captured, self.around.leaves, self.around.cut), encoder)
+        return Detour(encoder, design.decoder, self._tail(), rates, self.captured.classes)
+
+    def _tail(self) -> Stages:
+        return Stages(self.captured, self.around.cut, self.captured.end)
 
     def _place(self) -> Place:
-        cut, request = self.captured.cuts[self.position], self.request
+        cut, request = self.captured.cuts[self.around.cut], self.request
         shape = cut.tensors[0].spec.shape
         return Place(
             name=cut.name,
@@ -111,7 +121,7 @@ class School:
         """Of the likelihood of classes drawn as the network, softened as for distillation, says: their squares are the
         Fisher information, what distillation loses where a value is a little off.
         """
-        tail = Tail(self.captured, self.position).eval().requires_grad_(False)
+        tail = self._tail().eval().requires_grad_(False)
         slopes: list[Tensor] = []
         for some in torch.split(self.sample, _AT_ONCE):
             feature = some.detach().requires_grad_()
@@ -126,7 +136,7 @@ class School:
         if self.learned is None or self.settings.weights:
             return torch.zeros(form.channels)  # the weights that are read say which channels they are for
         attending = Attending(form)
-        tail = Tail(self.captured, self.position).requires_grad_(False)
+        tail = self._tail().requires_grad_(False)
         self._teach("ranking", nn.Sequential(attending, tail), Answers(self.learned.final, self.settings), _RANKING)
         with torch.no_grad():
             return attending.weights(self.sample).mean(0)

@@ -1,6 +1,7 @@
 """What a build is asked to train as bottlenecks, and how.
 
-CUT[:KIND[:CHANNELS[xSTRIDE]]]      layer2.0   layer2.0:nested:32x4   layer1:attention:8
+[FROM>]CUT[:KIND[:CHANNELS[xSTRIDE]]]      layer2.0   layer2.0:nested:32x4   layer1:attention:8
+                                           layer1.0>layer2.0:nested:64x4: stages of its own between the two
 """
 
 import math
@@ -25,7 +26,9 @@ class BottleneckRequest:
     """One bottleneck that shall be trained."""
 
     cut: str
-    """Its name, or its index."""
+    """Whose feature the code is made of: its name, or its index."""
+    leaves: str | None = None
+    """An earlier cut, where it leaves the network: between the two it has stages of its own. None: `cut` itself."""
     kind: str = DEFAULT_KIND
     channels: int | None = None
     """Of the code, at most; None: as the kind thinks fit."""
@@ -39,6 +42,11 @@ class BottleneckRequest:
             raise SettingsError(f"a bottleneck of {self.channels} channels sends nothing; give at least 1")
         if self.stride is not None and (self.stride < 1 or self.stride & (self.stride - 1)):
             raise SettingsError(f"a stride of {self.stride} cannot be had; give a power of two: 1, 2, 4, 8")
+        if self.leaves is not None and self.kind == "attention":
+            raise SettingsError(
+                f"attention sends channels as the network has them, so stages of its own from {self.leaves} on would "
+                f"learn nothing; take nested or entropic, or leave {self.leaves}> out"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +134,13 @@ class BottleneckSettings(TrainSettings):
             raise SettingsError(
                 "attention ranks the channels of a network that stands still; take nested, or leave together out"
             )
+        for request in requests:
+            if request.leaves is not None and not self.own_tail:
+                raise SettingsError(
+                    f"{request.leaves}>{request.cut} yields features of {request.cut}, and own_tail = false has the "
+                    f"network's own tail begin where it leaves, at {request.leaves}; leave {request.leaves}> out, or "
+                    f"own_tail = false"
+                )
         if self.views < 1:
             raise SettingsError(f"{self.views} views of the samples teach nothing; give at least 1")
 
@@ -139,7 +154,7 @@ class BottleneckSettings(TrainSettings):
 
 
 _REQUEST = re.compile(
-    r"(?P<cut>[^:]+)(:(?P<kind>[^:]+)(:(?P<channels>\d{1,6})(x(?P<stride>\d{1,6}))?)?)?",
+    r"((?P<leaves>[^:>]+)>)?(?P<cut>[^:>]+)(:(?P<kind>[^:]+)(:(?P<channels>\d{1,6})(x(?P<stride>\d{1,6}))?)?)?",
 )
 
 
@@ -151,8 +166,10 @@ def parse_request(text: str) -> BottleneckRequest:
     match = _REQUEST.fullmatch(text.strip())
     if match is None:
         raise SettingsError(
-            f"{text!r} asks for no bottleneck; write CUT[:KIND[:CHANNELS[xSTRIDE]]], such as layer2.0:nested:32x4"
+            f"{text!r} asks for no bottleneck; write [FROM>]CUT[:KIND[:CHANNELS[xSTRIDE]]], such as "
+            f"layer2.0:nested:32x4"
         )
     channels, stride = (None if match[part] is None else int(match[part]) for part in ("channels", "stride"))
     kind = (match["kind"] or DEFAULT_KIND).strip()
-    return BottleneckRequest(cut=match["cut"].strip(), kind=kind, channels=channels, stride=stride)
+    leaves = None if match["leaves"] is None else match["leaves"].strip()
+    return BottleneckRequest(cut=match["cut"].strip(), leaves=leaves, kind=kind, channels=channels, stride=stride)

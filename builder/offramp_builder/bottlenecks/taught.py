@@ -1,7 +1,8 @@
 """What a bottleneck's training makes small.
 
     answers    (1 - distill) cross-entropy + distill T² KL(unchanged network ‖ detour)
-    features   how far decoded features are from those of the cut, as a share of their variance
+    features   how far decoded features are from those of the cut, as a share of their variance; behind stages of its
+               own, from what the unchanged stages say there
     bytes      what a learned prior says that the code takes
 
 # N samples, K classes
@@ -10,7 +11,7 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from offramp_builder.bottlenecks.detour import Detour
@@ -39,7 +40,11 @@ class Answers(Objective):
 
 
 class Taught(Answers):
-    """What a step of a kind asks for."""
+    """What a step of a kind asks for.
+
+    Features are measured against the unchanged network's, as in BottleFit, never against what stages of the
+    bottleneck's own yield: those learn, and would be rewarded for yielding what is easily decoded.
+    """
 
     def __init__(
         self,
@@ -48,17 +53,25 @@ class Taught(Answers):
         settings: BottleneckSettings,
         step: Step,
         prior: Histogram,
+        unchanged: nn.Module | None = None,
     ) -> None:
+        """`unchanged` leads from the features that the detour is given to those that it decodes; None: they are the
+        same.
+        """
         super().__init__(final, settings)
         self._detour = [detour]  # in a list: it is trained as the road, not as a part of this module too
         self._step = step
         self.prior = prior if step.bytes else None
+        self.unchanged = unchanged
 
     def loss(self, logits_NK: Tensor, batch: Batch) -> Tensor:
         (detour,), step = self._detour, self._step
         assert detour.heard is not None
         feature, code, decoded = (value.float() for value in detour.heard)
-        terms = [step.features * self._settings.features * _distance(decoded, feature)]
+        terms = []
+        if step.features:
+            meant = feature if self.unchanged is None else self.unchanged(feature).float()
+            terms.append(step.features * self._settings.features * _distance(decoded, meant))
         if step.answers:
             terms.append(super().loss(logits_NK, batch))
         if self.prior is not None:

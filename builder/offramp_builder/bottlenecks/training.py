@@ -14,10 +14,11 @@ import torch
 
 from offramp.bundle.tables import CutTables
 from offramp.data import Parts
-from offramp.errors import InputError, ModelError
+from offramp.errors import ModelError
+from offramp_builder.bottlenecks.around import Around, check_bottlenecks
 from offramp_builder.bottlenecks.bottleneck import Bottleneck
 from offramp_builder.bottlenecks.choosing import Judged, judge, worth_trying
-from offramp_builder.bottlenecks.detour import Detour, Tail
+from offramp_builder.bottlenecks.detour import Detour, Stages
 from offramp_builder.bottlenecks.layers import folded
 from offramp_builder.bottlenecks.lessons import lessons
 from offramp_builder.bottlenecks.school import School, Waiting, some_features, spread_batches
@@ -39,6 +40,7 @@ class Begun:
     name: str
     kind: str
     position: int
+    """Where it leaves the network."""
     detour: Detour
 
 
@@ -47,7 +49,7 @@ class TrainedBottleneck:
     """A bottleneck, and what it was found to be worth."""
 
     bottleneck: Bottleneck
-    kind: str
+    request: BottleneckRequest
     tables: CutTables
     """Of its code: how often each level occurs."""
     judged: tuple[Judged, ...]
@@ -82,15 +84,16 @@ def train_bottlenecks(
     state |= {one.name: one.detour.state_dict() for one in begun}
     learns = settings.weights is None or settings.onward
     found = []
-    for (name, request), position in zip(named(settings.requests).items(), places, strict=True):
+    for (name, request), around in zip(named(settings.requests).items(), places, strict=True):
+        learned = lessons(captured, around.leaves, parts.train, settings, progress=progress) if learns else None
         school = School(
             captured=captured,
-            position=position,
+            around=around,
             name=name,
             request=request,
             settings=settings,
-            learned=lessons(captured, position, parts.train, settings, progress=progress) if learns else None,
-            sample=some_features(captured, position, parts),
+            learned=learned,
+            sample=some_features(captured, around.cut, parts),
             waiting=waiting,
             watch=watch,
         )
@@ -98,11 +101,11 @@ def train_bottlenecks(
         if learns:
             school.teach(detour)
         state[name] = detour.state_dict()
-        ready = _ready(detour, position, name, settings)
+        ready = _ready(detour, around, name, settings)
         tables = tabulate_codes(captured, [ready], spread_batches(parts.calibration, _TABULATED))[name]
         judged = judge(captured, ready, detour.rates, parts.calibration, tables, progress=progress)
         ready = replace(ready, codecs=worth_trying(judged))
-        found.append(TrainedBottleneck(bottleneck=ready, kind=request.kind, tables=tables, judged=judged))
+        found.append(TrainedBottleneck(bottleneck=ready, request=request, tables=tables, judged=judged))
     if settings.save:
         torch.save(state, settings.save)
     return found
@@ -119,35 +122,23 @@ def begin(captured: Captured, settings: BottleneckSettings, parts: Parts) -> lis
         Begun(
             name=name,
             kind=request.kind,
-            position=position,
+            position=around.leaves,
             detour=School(
                 captured=captured,
-                position=position,
+                around=around,
                 name=name,
                 request=request,
                 settings=settings,
-                sample=some_features(captured, position, parts),
+                sample=some_features(captured, around.cut, parts),
             ).designed(),
         )
-        for (name, request), position in zip(named(settings.requests).items(), places, strict=True)
+        for (name, request), around in zip(named(settings.requests).items(), places, strict=True)
     ]
 
 
 def told(trained: Sequence[TrainedBottleneck]) -> dict[str, str]:
     """For provenance."""
-    return {f"bottleneck_{one.bottleneck.name}": f"{one.kind}: {one.summary}" for one in trained}
-
-
-def check_bottlenecks(captured: Captured, settings: BottleneckSettings) -> list[int]:
-    """Where the bottlenecks are; what cannot be is refused before anything is trained.
-
-    Raises:
-        ModelError: A cut is none that a plan may split at, or what crosses there is not one tensor of floats.
-        InputError: There is no place to save them in.
-    """
-    if settings.save is not None and not settings.save.parent.is_dir():
-        raise InputError(f"there is no folder {settings.save.parent} to save bottlenecks in; make it first")
-    return [_position(captured, request) for request in settings.requests]
+    return {f"bottleneck_{one.bottleneck.name}": f"{_what(one.request)}: {one.summary}" for one in trained}
 
 
 def named(requests: Sequence[BottleneckRequest]) -> dict[str, BottleneckRequest]:
@@ -172,28 +163,15 @@ def read_bottlenecks(path: Path) -> dict[str, Any]:
     return state
 
 
-def _position(captured: Captured, request: BottleneckRequest) -> int:
-    position = captured.position(request.cut)
-    cut = captured.cuts[position]
-    if position in (0, captured.end) or not cut.split:
-        inner = [one.name for one in captured.cuts[1:-1] if one.split]
-        raise ModelError(
-            f"no bottleneck can be at {cut.name}, where no plan splits a feature; take one of {', '.join(inner)}"
-        )
-    tensors = cut.tensors
-    if len(tensors) > 1 or tensors[0].spec.dtype != "float32" or not 1 <= len(tensors[0].spec.shape) <= 3:
-        shapes = " and ".join(f"{one.spec.dtype}{list(one.spec.shape)}" for one in tensors)
-        raise ModelError(
-            f"what crosses at {cut.name} is {shapes}; a bottleneck takes one float32 tensor [C, H, W], [C, L] or [C]"
-        )
-    return position
+def _what(request: BottleneckRequest) -> str:
+    return request.kind if request.leaves is None else f"{request.kind} behind its own stages up to {request.cut}"
 
 
-def _ready(detour: Detour, position: int, name: str, settings: BottleneckSettings) -> Bottleneck:
+def _ready(detour: Detour, around: Around, name: str, settings: BottleneckSettings) -> Bottleneck:
     detour.learn(())
-    assert isinstance(detour.tail, Tail)
+    assert isinstance(detour.tail, Stages)
     return Bottleneck(
-        position=position,
+        position=around.leaves,
         name=name,
         encoder=folded(detour.encoder),
         decoder=folded(detour.decoder),

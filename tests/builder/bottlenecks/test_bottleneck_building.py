@@ -64,6 +64,13 @@ def test_a_bundle_answers_as_its_bottleneck_does_in_torch(tmp_path: Path) -> Non
     [
         ({"at": ""}, "'' asks for no bottleneck; write CUT"),
         ({"at": "layer2:nested:8x"}, "asks for no bottleneck"),
+        ({"at": ">layer2"}, "'>layer2' asks for no bottleneck; write .FROM>.CUT"),
+        ({"at": "conv1>layer1>layer2"}, "asks for no bottleneck"),
+        (
+            {"at": "layer1>layer2:attention"},
+            "stages of its own from layer1 on would learn nothing.*or leave layer1> out",
+        ),
+        ({"at": "layer1>layer2", "own_tail": False}, "has the network's own tail begin where it leaves, at layer1"),
         ({"at": "layer2:nestd"}, "there is no kind of bottleneck 'nestd'; did you mean 'nested'"),
         ({"at": "layer2:nested:0"}, "0 channels sends nothing"),
         ({"at": "layer2:nested:8x3"}, "stride of 3 cannot be had; give a power of two"),
@@ -88,6 +95,17 @@ def test_a_request_says_what_it_leaves_open() -> None:
     whole, bare = BottleneckSettings(at="layer2.0:attention:16x2, layer3").requests
     assert (whole.cut, whole.kind, whole.channels, whole.stride) == ("layer2.0", "attention", 16, 2)
     assert (bare.cut, bare.kind, bare.channels, bare.stride) == ("layer3", "nested", None, None)
+
+
+def test_a_request_may_leave_the_network_before_its_cut() -> None:
+    (early,) = BottleneckSettings(at="layer1.0 > layer2.0:nested:64x4").requests
+    assert (early.leaves, early.cut, early.kind, early.channels, early.stride) == (
+        "layer1.0",
+        "layer2.0",
+        "nested",
+        64,
+        4,
+    )
 
 
 def test_a_second_one_of_a_kind_is_numbered_even_at_the_same_cut() -> None:

@@ -164,6 +164,12 @@ class Flat(nn.Module):
         return feature_NCHW.flatten(1)
 
 
+def test_what_an_own_tail_cannot_read_is_refused(captured: Capturing, tmp_path: Path) -> None:
+    _, own = some_bottlenecks(captured("residual"))
+    with pytest.raises(ModelError, match=r"own yields \[5, 512\], which its tail cannot read"):
+        write(tmp_path / "b", captured("residual"), [replace(own, decoder=Flat())])
+
+
 @pytest.mark.parametrize(
     ("changed", "error", "message"),
     [

@@ -31,17 +31,29 @@ def untrained() -> Captured:
     return capture(ZOO["resnet8"].factory(4, (SIDE, SIDE, 3)), sample, preprocessor(sample))
 
 
-def settings(kind: str = "nested", *, together: float = 0.5) -> BottleneckSettings:
+def settings(kind: str = "nested", *, together: float = 0.5, leaves: str = "") -> BottleneckSettings:
     return BottleneckSettings(
-        at=f"layer2:{kind}:8", epochs=1, batch=20, rate=1e-3, shift=0.0, flip=False, bits=(2,), together=together
+        at=f"{leaves}layer2:{kind}:8",
+        epochs=1,
+        batch=20,
+        rate=1e-3,
+        shift=0.0,
+        flip=False,
+        bits=(2,),
+        together=together,
     )
 
 
 def learned(
-    kind: str = "nested", *, together: float = 0.5, checkpoint: Path | None = None, watch: object = None
+    kind: str = "nested",
+    *,
+    together: float = 0.5,
+    leaves: str = "",
+    checkpoint: Path | None = None,
+    watch: object = None,
 ) -> tuple[Captured, Narrowing]:
     captured = untrained()
-    wanted = settings(kind, together=together)
+    wanted = settings(kind, together=together, leaves=leaves)
     narrowing = Narrowing(captured, begin(captured, wanted, squares_parts()), wanted)
     train_jointly(
         captured,
@@ -62,12 +74,12 @@ def weights(narrowing: Narrowing) -> torch.Tensor:
     return torch.cat([value.double().flatten() for value in narrowing.state_dict().values()])
 
 
-@pytest.mark.parametrize("kind", ["nested", "entropic"])
-def test_network_and_bottleneck_learn_together_from_nothing(kind: str) -> None:
+@pytest.mark.parametrize(("leaves", "kind"), [("", "nested"), ("", "entropic"), ("layer1>", "nested")])
+def test_network_and_bottleneck_learn_together_from_nothing(leaves: str, kind: str) -> None:
     """And go on behind the network as it has become, from there."""
-    captured, narrowing = learned(kind)
+    captured, narrowing = learned(kind, leaves=leaves)
     begun = [*narrowing.begun]
-    (one,) = train_bottlenecks(captured, settings(kind), squares_parts(), begun=begun)
+    (one,) = train_bottlenecks(captured, settings(kind, leaves=leaves), squares_parts(), begun=begun)
     test = squares_parts().test
     said_NK = answers(captured, one.bottleneck, at_rate(codes(captured, one.bottleneck, test), RATE))
     assert float((said_NK.argmax(1) == torch.from_numpy(test.truth_N)).float().mean()) > 3 * CHANCE

@@ -62,7 +62,7 @@ def test_a_bundle_answers_as_its_bottleneck_does_in_torch(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"at": ""}, "'' asks for no bottleneck; write CUT"),
+        ({"at": ""}, r"'' asks for no bottleneck; write \[FROM>\]CUT"),
         ({"at": "layer2:nested:8x"}, "asks for no bottleneck"),
         ({"at": ">layer2"}, "'>layer2' asks for no bottleneck; write .FROM>.CUT"),
         ({"at": "conv1>layer1>layer2"}, "asks for no bottleneck"),

@@ -7,7 +7,7 @@ Whatever was interrupted goes on when the same recipe is followed again.
 
 import glob
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from offramp.data import Parts
 from offramp.errors import InputError
 from offramp_builder.bottlenecks.training import Begun, begin
+from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.branches.supervising import throw_away_classifiers
 from offramp_builder.bundle import REFERENCES
 from offramp_builder.capture import Captured, capture
 from offramp_builder.joint.narrowing import Narrowing
 from offramp_builder.joint.settings import JointSettings
-from offramp_builder.joint.training import Together, check_joint, train_jointly
+from offramp_builder.joint.training import Together, as_they_learned, check_joint, train_jointly
 from offramp_builder.preprocess import preprocessor
 from offramp_builder.pretrained import LearnedBranch, branches_of, save_weights
 from offramp_builder.progress import Screen
@@ -33,6 +34,8 @@ from offramp_builder.training.augment import allowed
 from offramp_builder.training.settings import TrainSettings
 from offramp_builder.training.supervision import Supervision
 from offramp_builder.training.trainer import train
+
+_SCALING = BranchSettings().scaling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,7 +59,7 @@ def learn(
     """
     parts, model = sources.parts, captured.road.model
     if not recipe.learns or parts is None:
-        return Learned(captured=captured, branches=None)
+        return Learned(captured=captured, branches=_learned_before(captured, positions, recipe, screen))
     if recipe.joint:  # hours of training come before it is needed
         check_joint(captured, positions, recipe.branch_kind, recipe.joint)
     if recipe.save_weights is not None and not recipe.save_weights.parent.is_dir():
@@ -164,6 +167,19 @@ def _train_together(
         watch=screen,
         progress=screen.progress,
     )
+
+
+def _learned_before(
+    captured: Captured, positions: Sequence[int], recipe: Recipe, screen: Screen
+) -> dict[int, nn.Module] | None:
+    """Those that the weights learned with, where all that are asked for are there, and nothing asks for others."""
+    others = recipe.branch_seed is not None or replace(recipe.branch_settings, scaling=_SCALING) != BranchSettings()
+    if recipe.weights is None or not positions or others:
+        return None
+    found = as_they_learned(captured, positions, recipe.branch_kind, branches_of(recipe.weights))
+    if found:
+        screen.say(f"{recipe.branch_kind} branches as they learned with {recipe.weights}; --branch-seed fits others")
+    return found
 
 
 def _begun_branches(recipe: Recipe, screen: Screen) -> dict[str, LearnedBranch]:

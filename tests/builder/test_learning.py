@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from offramp.errors import InputError, ModelError
+from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.building import build
 from offramp_builder.joint.settings import JointSettings
 from offramp_builder.learning import Learned, capture_road, checkpoints_of, learn
@@ -130,6 +131,23 @@ def weights_of_branch(recipe: Recipe, begun: Path, out: Path) -> Tensor:
 def branch_weights(file: Path) -> Tensor:
     """Of the linear layer, behind its standardisation."""
     return branches_of(file)["first"].state["1.weight"]
+
+
+def test_branches_ship_as_they_learned_unless_a_seed_asks_for_others(recipe: Recipe, tmp_path: Path) -> None:
+    file = tmp_path / "together.pt"
+    first = learned(replace(recipe, train=None, joint=JOINT, save_weights=file), tmp_path / "first")
+    still = replace(recipe, train=None, weights=file)
+    again = learned(still, tmp_path / "again")
+    assert shipped_weights(again) == shipped_weights(first)
+    assert learned(replace(still, branch_seed=0), tmp_path / "again").branches is None
+    assert learned(replace(still, branch_settings=BranchSettings(distill=0.5)), tmp_path / "again").branches is None
+    assert learned(replace(still, branch_kind="sidenet"), tmp_path / "again").branches is None
+
+
+def shipped_weights(found: Learned) -> list[list[float]]:
+    assert found.branches is not None
+    (network,) = found.branches.values()
+    return [value.flatten().tolist() for value in network.state_dict().values()]
 
 
 def test_branches_of_another_kind_begin_anew(recipe: Recipe, tmp_path: Path) -> None:

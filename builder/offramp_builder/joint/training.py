@@ -124,6 +124,19 @@ def train_jointly(
     return Together(networks=networks, learned=learned)
 
 
+def as_they_learned(
+    captured: Captured, positions: Sequence[int], kind: str, learned: Mapping[str, LearnedBranch]
+) -> dict[int, nn.Module] | None:
+    """Branches of a training that is over, as they ship; None where one of them is missing or of another kind.
+
+    Raises:
+        ModelError: One does not fit the feature that it should read.
+    """
+    every = {position: fitting_variants(captured, position, kind) for position in sorted(positions)}
+    found = _gone_on(captured, every, kind, learned)
+    return {position: shipped(kind, found[position]) for position in every} if len(found) == len(every) else None
+
+
 def check_joint(captured: Captured, positions: Sequence[int], kind: str, settings: JointSettings) -> None:
     """Refuse what cannot be trained together, before anything is.
 

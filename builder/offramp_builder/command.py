@@ -102,7 +102,8 @@ class BuildCommand:
         points.add_argument(
             "--branch-kind",
             metavar="KIND",
-            help="linear (default), sidenet, conv, conv2, eenets, exclusion, ensemble, gate, gate-conv (docs/exits.md)",
+            help="linear (default), sidenet, conv, conv2, conv3, eenets, exclusion, ensemble, gate, gate-conv "
+            "(docs/exits.md)",
         )
         points.add_argument(
             "--scaling",

@@ -152,6 +152,8 @@ def test_operations_are_those_of_the_definition(trained: dict[str, Branch], ship
     channels, height, width = pooled["conv2"].shape[1:]
     middle, quarter = max(32, channels), -(-height // 4) * -(-width // 4)
     assert found["conv2"] == 9 * middle * (channels * -(-height // 2) * -(-width // 2) + 64 * quarter) + 64 * 4
+    eighth = -(-height // 8) * -(-width // 8)
+    assert found["conv3"] == found["conv2"] + 9 * 64 * 64 * eighth
     assert found["gate"] == 4 * values["gate"] + 4
 
 

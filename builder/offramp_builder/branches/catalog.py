@@ -17,6 +17,7 @@ BRANCH_KINDS: Catalogue[BranchKind] = Catalogue(
         ("sidenet", SideNetBranch()),
         ("conv", ConvBranch()),
         ("conv2", ConvBranch(convolutions=2)),
+        ("conv3", ConvBranch(convolutions=3)),
         ("eenets", EENetsBranch()),
         ("exclusion", ExclusionBranch()),
         ("ensemble", EnsembleBranch()),

@@ -1,8 +1,8 @@
-"""`conv`: one 3x3 convolution with stride 2, then global pooling and a linear layer; `conv2`: two of them.
+"""`conv`: one 3x3 convolution with stride 2, then global pooling and a linear layer; `conv2`, `conv3`: two and three.
 
 They see shapes where `linear` sees only amounts: worth their operations early in a network whose answer lies in where
-things are. Two see twice as far, and stand in for more of the stages that are left out. Sound and ECG features get the
-same in one dimension.
+things are. Two see twice as far, and stand in for more of the stages that are left out; a third costs little, on what
+two have left. Sound and ECG features get the same in one dimension.
 
 # C channels
 """
@@ -42,7 +42,8 @@ class ConvBranch:
 
 
 def _head(shape: tuple[int, ...], classes: int, convolutions: int) -> nn.Module:
-    widths = [shape[0], *[max(_WIDTH // 2, shape[0])] * (convolutions - 1), _WIDTH]
+    middle = [max(_WIDTH // 2, shape[0])] if convolutions > 1 else []
+    widths = [shape[0], *middle, *[_WIDTH] * (convolutions - len(middle))]
     steps = [step for before, width in pairwise(widths) for step in _convolved(before, width, flat=len(shape) == 3)]
     return nn.Sequential(*steps, GlobalMean(1, len(shape) + 1), nn.Linear(_WIDTH, classes))
 

@@ -111,7 +111,12 @@ def offered(manifest: Manifest) -> list[tuple[int, int]]:
 
 
 def request_of(manifest: Manifest) -> str:
-    """What was asked of `--bottleneck` for a bundle's first one: `layer2.0:nested:64x4`."""
+    """What was asked of `--bottleneck` for a bundle's first one: `layer2.0:nested:64x4`.
+
+    Bundles know it, but for those from before that, which have none with stages of its own.
+    """
+    if asked := manifest.provenance.get("bottlenecks"):
+        return asked.split(",")[0].strip()
     spec = manifest.bottlenecks[0]
     cut, shape = manifest.cuts[spec.cut], spec.tensor.shape
     stride = cut.tensors[0].shape[-1] // shape[-1] if len(shape) > 1 else 1

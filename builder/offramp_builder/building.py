@@ -332,6 +332,8 @@ def _provenance(recipe: Recipe, sources: Sources, data: DataSet | None, test_acc
         found["training"] = _settings_told(recipe.train)
     if recipe.joint:
         found["joint"] = _settings_told(recipe.joint)
+    if recipe.bottleneck:
+        found["bottlenecks"] = recipe.bottleneck.at
     for number, teacher in enumerate(_teachers(recipe), 1):
         found[f"teacher_{number}"] = f"{teacher.model} {_file_told(teacher.weights)}"
     if recipe.branch_seed is not None:

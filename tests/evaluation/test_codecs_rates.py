@@ -270,6 +270,8 @@ def test_a_bottleneck_is_asked_for_again_as_it_is() -> None:
     manifest = a_manifest_with_code()
     cut = manifest.cuts[manifest.bottlenecks[0].cut].name
     assert request_of(manifest) == f"{cut}:slim:8x2"
+    told = replace(manifest, provenance={"bottlenecks": "stem>layer1:nested:8x2, layer2"})
+    assert request_of(told) == "stem>layer1:nested:8x2"
 
 
 def test_answers_that_are_kept_are_not_learned_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,8 @@ def test_nobody_teaches_a_bottleneck_without_samples() -> None:
         Recipe(model="m:f", weights=Path("w.pt"), bottleneck=BottleneckSettings(at="wide"))
 
 
-def test_a_build_ships_bottlenecks_and_weighs_them_with_all_other_codecs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at", ["layer2:nested:8", "layer1>layer2:nested:8"])
+def test_a_build_ships_bottlenecks_and_weighs_them_with_all_other_codecs(tmp_path: Path, at: str) -> None:
     parts, weights, data = squares_parts(), tmp_path / "w.pt", tmp_path / "squares.npz"
     save_weights(squares_trunk().road.model, weights, mean=(), std=())
     samples = np.concatenate([parts.train.samples, parts.test.samples])
@@ -155,14 +156,17 @@ def test_a_build_ships_bottlenecks_and_weighs_them_with_all_other_codecs(tmp_pat
         model="zoo:resnet8",
         data=f"npz:{data}",
         weights=weights,
-        cuts="layer2,",
+        cuts="layer1,layer2",
         branches="none",
-        bottleneck=BottleneckSettings(at="layer2:nested:8", epochs=2, batch=20, save=tmp_path / "narrow.pt"),
+        bottleneck=BottleneckSettings(at=at, epochs=2, batch=20, save=tmp_path / "narrow.pt"),
     )
     with Screen(quiet=True) as screen:
         built = build(recipe, tmp_path / "narrow", screen)
     (spec,) = built.manifest.bottlenecks
-    assert built.manifest.provenance["bottleneck_nested"].startswith(f"nested: {spec.codecs[0]} ")
+    told = built.manifest.provenance
+    assert told["bottlenecks"] == at
+    assert told["bottleneck_nested"].startswith("nested")
+    assert f": {spec.codecs[0]} " in told["bottleneck_nested"]
     assert any(one.codec.startswith("nested/") for one in read_candidates(open_bundle(tmp_path / "narrow")).candidates)
     assert read_bottlenecks(tmp_path / "narrow.pt").keys() == {"nested"}
     assert not list(tmp_path.glob(".narrow*"))

@@ -23,7 +23,7 @@ from benchmarks.exits.contest import Score, Subject, compete, compete_in_time, i
 from benchmarks.exits.curves import Spot, curves_of
 from benchmarks.exits.kinds import asked_of, by_kind, named
 from benchmarks.exits.references import references
-from benchmarks.exits.rows import best_of, chosen_by_seed, rivals, rows_apart, rows_of, rows_of_kinds
+from benchmarks.exits.rows import at_equal_loss, best_of, chosen_by_seed, rivals, rows_apart, rows_of, rows_of_kinds
 from benchmarks.exits.subjects import bundles_of, subject_of
 from benchmarks.exits.tasks import TASKS, Task
 from benchmarks.exits.wall import wall_clock
@@ -108,12 +108,16 @@ def claims_of(task: Task, record: dict[str, Any]) -> list[Claim]:
     rows = rows_of([seed["scores"] for seed in record["seeds"]], task.drop)
     instance, temporal = (rivals(rows, temporal=which) for which in (False, True))
     together = [row for rows in rows_apart(record).values() for row in rows]
-    best = best_of([*instance, *temporal, *rows_of_kinds(record), *together])
-    limit = CLAIMED.get(task.name, 1.0)
+    everything = [*instance, *temporal, *rows_of_kinds(record), *together]
+    best, limit = best_of(everything), CLAIMED.get(task.name, 1.0)
     claims = [
         Claim(name=f"{task.name}: operations", found=best.operations.mean, limit=limit, detail=best.title),
         Claim(name=f"{task.name}: lost with these", found=100 * best.lost, limit=100 * task.drop, unit="pt"),
     ]
+    if level := at_equal_loss(everything):
+        row, operations = level
+        name = f"{task.name}: operations where {100 * task.drop:g} points are lost"
+        claims = [Claim(name=name, found=operations.mean, limit=limit, detail=row.title)]
     if temporal:
         behind, ahead, mixed = chosen_by_seed(record)
         taken = [sum(score["operations"] for score in some) for some in (behind, ahead, mixed)]

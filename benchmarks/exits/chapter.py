@@ -11,6 +11,7 @@ from benchmarks.exits.references import Reference, smallest_within
 from benchmarks.exits.rows import (
     Row,
     Spread,
+    at_equal_loss,
     best_of,
     chosen_by_seed,
     name_of,
@@ -198,23 +199,27 @@ def _beside(record: Mapping[str, Any], whole: Row, drop: float) -> list[str]:
 
 
 def _apart(record: Mapping[str, Any], whole: Row) -> list[str]:
-    """Of each, the cheapest policy, and those that its branches learned for."""
+    """Of each, the cheapest policy, at equal loss where that is known, and those that its branches learned for."""
     if not record["apart"]:
         return []
-    measures = list(whole.measures)
+    measures, drop = list(whole.measures), 100 * record["drop"]
+    matched = any(row.matched for rows in rows_apart(record).values() for row in rows)
     head = ["network and branches trained together, one seed", "branches", "epochs"]
     head += [*(f"alone, {_NAMES[name]} %" for name in measures), "policy", "operations %", "lost, points"]
     head += [f"{_NAMES[name]} %" for name in measures]
+    head += [f"operations % where {drop:g} are lost"] if matched else []
     lines = [_line(head), _line(["---"] * len(head))]
     for name, rows in rows_apart(record).items():
         alone, *others = rows
-        best, own = best_of(others), LEARNED_FOR.get(alone.kind, ())
+        level, own = at_equal_loss(others), LEARNED_FOR.get(alone.kind, ())
+        best = level[0] if level else best_of(others)
         told = [name, alone.kind, record["apart"][name].get("trained", "")]
         told += [alone.measures[measure].shown() for measure in measures]
         for row in [best, *(row for row in others if row.policy in own and row is not best)]:
             cells = [f"`{row.policy}`", row.operations.shown(), row.losses.shown(2)]
             cells += [row.measures[measure].shown() for measure in measures]
-            lines.append(_line([*told, *([f"**{cell}**" for cell in cells] if not row.within else cells)]))
+            cells += [row.matched.shown() if row.matched else ""] if matched else []
+            lines.append(_line([*told, *(cells if row.within else [cell and f"**{cell}**" for cell in cells])]))
             told = [""] * len(told)
     return [
         *lines,

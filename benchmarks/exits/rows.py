@@ -93,6 +93,15 @@ def best_of(rows: Sequence[Row]) -> Row:
     return min([row for row in rows if row.within] or rows, key=lambda row: row.operations.mean)
 
 
+def at_equal_loss(rows: Sequence[Row]) -> tuple[Row, Spread] | None:
+    """The fewest operations where exactly what is accepted is lost on test samples; None where that was not asked.
+
+    A rule that was tuned to lose so much may lose more on other samples, and is then no match for one that lost less.
+    """
+    known = [(row, row.matched) for row in rows if row.matched]
+    return min(known, key=lambda pair: pair[1].mean, default=None)
+
+
 def rivals(rows: Sequence[Row], *, temporal: bool) -> list[Row]:
     """The policies that look at the stream, or those that do not; the network without exits is one of these."""
     return [row for row in rows if _looks_back(row.policy) is temporal]

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from benchmarks.exits import chapter
+from benchmarks.exits.__main__ import claims_of
 from benchmarks.exits.bitmap import masked, masked_along_paths
 from benchmarks.exits.contest import Subject, instance_policies
 from benchmarks.exits.kinds import asked_of, by_kind, named
 from benchmarks.exits.subjects import trained_for
-from benchmarks.exits.tasks import Task
+from benchmarks.exits.tasks import TASKS, Task
 from offramp.errors import InputError
 from offramp.exits.charge import Charge
 from offramp.plan import ExitRule
@@ -134,6 +135,19 @@ def test_a_network_apart_says_how_long_it_learned_its_best_and_what_its_branches
     text = chapter.chapter([a_record(apart={"together": a_contest("eenets", *scores, trained="17")})])
     assert "| together | eenets | 17 | 90.0 | `margin` | 50.0 | 0.00 | 90.0 |" in text
     assert "|  |  |  |  | **`own`** | **55.0** | **1.00** | **89.0** |" in text
+
+
+def test_networks_apart_are_compared_where_they_lose_alike() -> None:
+    """A rule that was tuned to lose as much may have lost more: it is no worse for that."""
+    near = a_score("margin", 0.5, lost=0.007) | {"matched": 0.52}
+    far = a_score("entropy", 0.56) | {"matched": 0.55}
+    apart = {"together": a_contest("conv3", near, far)}
+    text = chapter.chapter([a_record(apart=apart)])
+    assert "| **`margin`** | **50.0** | **0.70** | **89.3** | **52.0** |" in text
+    assert "`entropy`" not in text
+    (claim,) = claims_of(TASKS["cifar10"], a_record(apart=apart))
+    assert (claim.found, claim.limit, claim.detail) == (0.52, 0.55, "margin on conv3")
+    assert len(claims_of(TASKS["cifar10"], a_record())) == 2
 
 
 def test_the_worst_that_the_bitmap_does_is_told() -> None:

@@ -98,10 +98,17 @@ def branches_of(path: Path) -> dict[str, LearnedBranch]:
     content = _read(path)
     if not isinstance(content, Mapping) or not isinstance(content.get("state_dict"), Mapping):
         return {}
+    learned = content.get("branches")
+    if not isinstance(learned, Mapping) or not all(_is_branch(branch) for branch in learned.values()):
+        return {}  # a file of somebody else's, who calls something else so
     return {
         cut: LearnedBranch(kind=branch["kind"], variant=branch["variant"], state=branch["state_dict"])
-        for cut, branch in (content.get("branches") or {}).items()
+        for cut, branch in learned.items()
     }
+
+
+def _is_branch(found: object) -> bool:
+    return isinstance(found, Mapping) and found.keys() >= {"kind", "variant", "state_dict"}
 
 
 def normalisation_of(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:

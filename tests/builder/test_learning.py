@@ -167,6 +167,13 @@ def test_a_saved_branch_that_does_not_fit_is_refused(recipe: Recipe, tmp_path: P
         learned(replace(recipe, train=None, weights=file, joint=JOINT), tmp_path / "bundle")
 
 
+@pytest.mark.parametrize("branches", [["first"], {"first": 3}, {"first": {"kind": "linear"}}, None])
+def test_what_others_call_branches_in_their_files_is_left_alone(tmp_path: Path, branches: object) -> None:
+    file = tmp_path / "theirs.pt"
+    torch.save({"state_dict": Tiny().state_dict(), "branches": branches}, file)
+    assert branches_of(file) == {}
+
+
 def test_teachers_are_asked_before_anything_is_trained_and_named_in_the_bundle(
     recipe: Recipe, saved: tuple[Learned, Path], tmp_path: Path
 ) -> None:

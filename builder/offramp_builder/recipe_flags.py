@@ -85,6 +85,8 @@ def _training(
         lost = set(given) - {"seed"} - set(_of_any_training(args) if joint is not None else ())
         if lost:
             raise SettingsError(f"{min(lost)} belongs to training; give --train EPOCHS")
+    if args.teacher and args.weights and args.train is None and joint is None and args.joint is None:
+        raise SettingsError("--weights stand in the place of training: --teacher has no pupil; give --train EPOCHS too")
     if args.untrained or (args.weights and args.train is None):
         return None  # weights stand in the place of the recipe's training
     if base is not None:

@@ -188,6 +188,17 @@ def test_flags_of_the_network_alone_are_not_taken_for_a_recipes_joint_training()
         recipe_of("--recipe", "cifar10-resnet20-together", "--weights", "w.pt", "--learning-rate", "1", "--batch", "32")
 
 
+def test_a_teacher_has_a_pupil() -> None:
+    given = ("--recipe", "cifar10-resnet20", "--weights", "w.pt", "--teacher", "t.pt")
+    with pytest.raises(SettingsError, match="--teacher has no pupil; give --train EPOCHS too"):
+        recipe_of(*given)
+    alone = recipe_of(*given, "--train", "40").train
+    joint = recipe_of("--recipe", "cifar10-resnet20-together", "--weights", "w.pt", "--teacher", "t.pt").joint
+    assert alone is not None
+    assert joint is not None
+    assert alone.teachers == joint.teachers == ("t.pt",)
+
+
 def test_a_joint_loss_brings_the_only_kind_of_branch_that_it_teaches() -> None:
     assert recipe_of("--model", "zoo:resnet8", "--data", "npz:x", "--joint", "eenets").branch_kind == "eenets"
     assert recipe_of("--recipe", "demo", "--joint", "exclusion").branch_kind == "conv"

@@ -117,7 +117,7 @@ def claims_of(task: Task, record: dict[str, Any]) -> list[Claim]:
     if level := at_equal_loss(everything):
         row, operations = level
         name = f"{task.name}: operations where {100 * task.drop:g} points are lost"
-        claims = [Claim(name=name, found=operations.mean, limit=limit, detail=row.title)]
+        claims.append(Claim(name=name, found=operations.mean, limit=limit, detail=row.title))
     if temporal:
         behind, ahead, mixed = chosen_by_seed(record)
         taken = [sum(score["operations"] for score in some) for some in (behind, ahead, mixed)]

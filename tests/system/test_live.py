@@ -81,7 +81,9 @@ def test_the_record_says_that_it_was_measured_and_what_was_emulated(live: Path) 
     assert (record["kind"], record["simulated"], record["live"]["complete"]) == ("live", False, True)
     assert "the links" in record["live"]["emulated"][0]
     assert record["inputs"]["devices"] == DEVICES
-    for row in record["rows"]:
+    answered = [row for row in record["rows"] if row["summary"]["latency"]["mean"] is not None]
+    assert answered
+    for row in answered:
         assert sum(row["views"]["steps"].values()) == pytest.approx(row["summary"]["latency"]["mean"], rel=1e-3)
 
 

@@ -23,7 +23,7 @@ from benchmarks.exits.contest import (
 from benchmarks.exits.curves import curves_of, draw
 from benchmarks.exits.references import Reference, smallest_within
 from benchmarks.exits.rows import Spread, best_of, rivals, rows_of
-from benchmarks.exits.tasks import TASKS, Task, macro_f1
+from benchmarks.exits.tasks import SURE, TASKS, Task, macro_f1
 from offramp.errors import InputError
 from offramp.exits.catalog import POLICIES
 from offramp.exits.charge import Charge
@@ -142,11 +142,19 @@ def test_what_holds_thanks_to_one_group_does_not_hold() -> None:
     assert IMAGES.quality(whole_N, truth_N, group_N)(label_N, truth_N) == pytest.approx(-3 / 20)
 
 
-def test_groups_as_many_as_samples_are_not_left_out_one_by_one() -> None:
+@pytest.mark.parametrize("samples", [100, 5_000])
+def test_of_many_groups_the_quality_is_what_is_kept_with_confidence(samples: int) -> None:
+    rng = np.random.default_rng(3)
+    truth_N = rng.integers(0, 2, samples)
+    whole_N, label_N = (np.where(rng.random(samples) < wrong, 1 - truth_N, truth_N) for wrong in (0.05, 0.1))
+    judged = IMAGES.quality(whole_N, truth_N, np.arange(samples))(label_N, truth_N)
+    gained_N = (label_N == truth_N).astype(float) - (whole_N == truth_N)
+    assert judged == pytest.approx(gained_N.mean() - SURE * gained_N.std() / math.sqrt(samples), rel=0.1)
+
+
+def test_what_nobody_changes_is_kept_for_sure() -> None:
     truth_N = np.arange(100) % 2
-    label_N = np.where(np.arange(100) == 7, 1 - truth_N, truth_N)
-    judged = IMAGES.quality(truth_N, truth_N, np.arange(100))(label_N, truth_N)
-    assert judged == pytest.approx(-1 / 100)
+    assert IMAGES.quality(truth_N, truth_N, np.arange(100))(truth_N, truth_N) == 0.0
 
 
 def test_a_spread_over_three_seeds_is_students() -> None:

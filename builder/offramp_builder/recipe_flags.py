@@ -19,6 +19,8 @@ from offramp_builder.training.settings import TrainSettings
 JOINT_EPOCHS = 10
 """Enough for a trunk that was trained already; from scratch it takes as many as any training."""
 _OF_THE_TRUNK_ALONE = {"epochs", "rate", "small_first", "supervise", "seed"}
+_FLAGS = {"rate": "--learning-rate", "decay": "--weight-decay", "teachers": "--teacher"}
+"""Of settings that have another name on the command line."""
 
 
 def recipe_from(args: argparse.Namespace) -> Recipe:
@@ -78,20 +80,22 @@ def _training(
     """`joint` is the recipe's, which flags of any training may be meant for."""
     given = _given(
         {"epochs": args.train, "rate": args.learning_rate, "supervise": args.supervise, "seed": args.seed}
-        | {"small_first": _phases(args.small_first)}
         | _of_any_training(args)
     )
-    if base is None and args.train is None and args.joint is None and not args.untrained:
-        lost = set(given) - {"seed"} - set(_of_any_training(args) if joint is not None else ())
-        if lost:
-            raise SettingsError(f"{min(lost)} belongs to training; give --train EPOCHS")
-    if args.teacher and args.weights and args.train is None and joint is None and args.joint is None:
-        raise SettingsError("--weights stand in the place of training: --teacher has no pupil; give --train EPOCHS too")
-    if args.untrained or (args.weights and args.train is None):
-        return None  # weights stand in the place of the recipe's training
-    if base is not None:
-        return replace(base, **given)
-    return TrainSettings(**given) if args.train is not None else None
+    if _trains(args, base):
+        return replace(base, **given) if base is not None else TrainSettings(**given)
+    together = joint is not None or args.joint is not None
+    idle = set(given) - {"seed"} - (set(_of_any_training(args)) if together else set())
+    if idle and not args.untrained:
+        what = min(_FLAGS.get(name, f"--{name.replace('_', '-')}") for name in idle)
+        stands = "--weights stand in the place of training: " if args.weights and base is not None else ""
+        raise SettingsError(f"{stands}{what} belongs to training; give --train EPOCHS{' too' if stands else ''}")
+    return None
+
+
+def _trains(args: argparse.Namespace, base: TrainSettings | None) -> bool:
+    """Whether the network is trained alone: weights stand in the place of the recipe's training."""
+    return args.train is not None or (base is not None and not args.weights and not args.untrained)
 
 
 def _together(
@@ -99,14 +103,17 @@ def _together(
 ) -> JointSettings | None:
     """`train` is the recipe's, whose optimizer and augmentation hold here too where nothing else is said."""
     given = _given({"loss": args.joint, "epochs": args.joint_epochs, "rate": args.joint_rate, "seed": args.seed})
+    of_any = _given(_of_any_training(args))
+    if _trains(args, train):
+        of_any.pop("small_first", None)  # it is for the training that comes first
     if args.untrained:
         return None
     if base is not None:
-        return replace(base, **_given(_of_any_training(args)) | given)
+        return replace(base, **of_any | given)
     if args.joint is not None:
         names = {field.name for field in fields(TrainSettings)} - _OF_THE_TRUNK_ALONE
         shared = {name: getattr(train, name) for name in names} if train is not None else {}
-        return JointSettings(**({"epochs": JOINT_EPOCHS} | shared | _given(_of_any_training(args)) | given))
+        return JointSettings(**({"epochs": JOINT_EPOCHS} | shared | of_any | given))
     if args.joint_epochs is not None or args.joint_rate is not None:
         raise SettingsError("--joint-epochs and --joint-rate belong to joint training; give --joint LOSS")
     return None
@@ -146,6 +153,7 @@ def _of_any_training(args: argparse.Namespace) -> dict[str, Any]:
         "smoothing": args.smoothing,
         "shift": args.shift,
         "flip": args.flip,
+        "small_first": _phases(args.small_first),
         "teachers": tuple(args.teacher) if args.teacher else None,
     }
 

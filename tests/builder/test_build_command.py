@@ -105,7 +105,7 @@ def test_an_untrained_bundle_says_so_and_states_no_accuracy(tmp_path: Path) -> N
         ([], "nothing to build; give --model"),
         (["--model", "zoo:resnet8", "--train", "3"], "training needs samples; give --data"),
         (["--model", "zoo:resnet8", "--batch", "3", "--untrained"], None),
-        (["--model", "zoo:resnet8", "--batch", "3", "--weights", "w.pt"], "batch belongs to training"),
+        (["--model", "zoo:resnet8", "--batch", "3", "--weights", "w.pt"], "--batch belongs to training"),
         (["--model", "zoo:resnet8", "--untrained", "--train", "3"], "--untrained contradicts"),
         (["--model", "zoo:resnet8", "--untrained", "--input-size", "big"], "'big' is no input size"),
         (["--model", "zoo:resnet8", "--untrained", "--mean", "half"], "--mean 'half' is no list of numbers"),
@@ -188,9 +188,33 @@ def test_flags_of_the_network_alone_are_not_taken_for_a_recipes_joint_training()
         recipe_of("--recipe", "cifar10-resnet20-together", "--weights", "w.pt", "--learning-rate", "1", "--batch", "32")
 
 
+def test_small_pictures_come_first_in_the_training_that_comes_first() -> None:
+    flags = ["--recipe", "cifar10-resnet20-together", "--weights", "w.pt", "--small-first", "4x24"]
+    joint = recipe_of(*flags).joint
+    assert joint is not None
+    assert joint.small_first == ((4, 24),)
+    both = recipe_of(*flags, "--train", "9")
+    assert both.train is not None
+    assert both.joint is not None
+    assert (both.train.small_first, both.joint.small_first) == (((4, 24),), ((8, 24),))
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (("--batch", "32"), "--batch"),
+        (("--learning-rate", "1"), "--learning-rate"),
+        (("--small-first", "4x24"), "--small-first"),
+    ],
+)
+def test_what_weights_leave_nothing_to_do_for_is_refused(flags: tuple[str, ...], named: str) -> None:
+    with pytest.raises(SettingsError, match=f"stand in the place of training: {named} belongs to training"):
+        recipe_of("--recipe", "demo", "--weights", "w.pt", *flags)
+
+
 def test_a_teacher_has_a_pupil() -> None:
     given = ("--recipe", "cifar10-resnet20", "--weights", "w.pt", "--teacher", "t.pt")
-    with pytest.raises(SettingsError, match="--teacher has no pupil; give --train EPOCHS too"):
+    with pytest.raises(SettingsError, match="--teacher belongs to training; give --train EPOCHS too"):
         recipe_of(*given)
     alone = recipe_of(*given, "--train", "40").train
     joint = recipe_of("--recipe", "cifar10-resnet20-together", "--weights", "w.pt", "--teacher", "t.pt").joint

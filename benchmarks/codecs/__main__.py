@@ -134,6 +134,7 @@ def _chosen(
         "windows": windows(bench, spots),
         "choices": choosing.study(bench),
         "within": within(bench, task.drop, half=task.half),
+        "on_average": within(bench, task.drop, half=task.half, on_average=True),
         "rate": RATE,
         "hosts": {"whole": hosts.board.segment(0, manifest.end).expected},
     }

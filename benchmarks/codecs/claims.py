@@ -58,17 +58,19 @@ def claims_of(task: Task, record: dict[str, Any]) -> list[Claim]:
 
 def _near_claimed(task: Task, record: dict[str, Any]) -> Iterator[Claim]:
     """Where samples leave, or each has its rate."""
-    found = record.get("within", {}).get(WITH)
-    if not found:
-        return
-    detail = (
-        f"{100 * found['lost']:.2f} points lost, {100 * found['operations']:.0f} % of the operations, {found['plan']}"
-    )
-    name = f"{task.name}: with exits, {{}} within {100 * task.drop:g} point"
-    if task.payload is not None:
-        yield Claim(name=name.format("payload"), found=found["bytes"], limit=task.payload, unit="B", detail=detail)
-    ratio = over_float32(record, found)
-    yield Claim(name=name.format("over float32"), found=ratio, limit=RATIO, at_most=False, detail=detail)
+    for key, words in (("within", "with exits"), ("on_average", "with exits, half executed on average")):
+        found = record.get(key, {}).get(WITH)
+        if not found:
+            continue
+        detail = (
+            f"{100 * found['lost']:.2f} points lost, {100 * found['operations']:.0f} % of the operations, "
+            f"{found['plan']}"
+        )
+        name = f"{task.name}: {words}, {{}} within {100 * task.drop:g} point"
+        if task.payload is not None:
+            yield Claim(name=name.format("payload"), found=found["bytes"], limit=task.payload, unit="B", detail=detail)
+        ratio = over_float32(record, found)
+        yield Claim(name=name.format("over float32"), found=ratio, limit=RATIO, at_most=False, detail=detail)
 
 
 def _choices_claimed(task: Task, record: dict[str, Any]) -> Iterator[Claim]:

@@ -4,6 +4,8 @@
       ────────────┼────────────┼────────►        a single rate, two rates, a rate and an exit are rules with empty parts
         rich rate │ cheap rate │ leaves
 
+Branches before that one may have let samples leave already: whoever has left is surest, and takes no bytes.
+
 # N samples, G confidences, C codecs, P rules
 """
 
@@ -18,6 +20,7 @@ from offramp.plan import NO_EXIT, ExitRule, Plan, Unsure
 from offramp.tape.reader import Tape
 
 Floats = NDArray[np.float64]
+Thresholds = tuple[tuple[int, float], ...]
 
 STEPS = 64
 """Shares of the samples at which a rule may divide them."""
@@ -25,6 +28,8 @@ STRICTEST = 1.0
 """Confidence at which hardly anybody leaves: the strictest that a plan can ask."""
 DIGITS = 4
 """Of a confidence in a plan: nobody reads more."""
+GONE = 2.0
+"""How sure those count as who left before: more than anybody."""
 BINS = 10
 """Of confidences, each with a rate of its own."""
 
@@ -40,11 +45,15 @@ class Rule:
     """Who is so sure or surer leaves at the branch."""
     cheap: str
     rich: str
+    before: Thresholds = ()
+    """Of branches that are asked first: confidences at which one leaves there."""
 
     def plan(self, split: int) -> Plan:
-        exits = ExitRule(policy="confidence", thresholds=((self.branch, self.leave),))
+        exits = ExitRule(policy="confidence", thresholds=(*self.before, (self.branch, self.leave)))
+        if self.cheap == self.rich and self.leave == STRICTEST:
+            exits = ExitRule(policy="confidence", thresholds=self.before) if self.before else NO_EXIT
         if self.cheap == self.rich:
-            return Plan(split=split, codec=self.cheap, exit=exits if self.leave < STRICTEST else NO_EXIT)
+            return Plan(split=split, codec=self.cheap, exit=exits)
         return Plan(split=split, codec=self.cheap, exit=exits, unsure=Unsure(below=self.below, codec=self.rich))
 
 
@@ -68,19 +77,35 @@ class Heard:
     codecs: tuple[str, ...]
     right_CN: NDArray[np.bool_]
     bytes_CN: NDArray[np.int64]
+    before: Thresholds = ()
+    reach: tuple[float, ...] = (1.0,)
+    """Share of the samples that each asked branch hears: those of `before`, then this one."""
 
     @classmethod
-    def of(cls, tape: Tape, split: int, codecs: Sequence[str], branch: int, subset: str) -> "Heard":
+    def of(
+        cls, tape: Tape, split: int, codecs: Sequence[str], branch: int, subset: str, before: Thresholds = ()
+    ) -> "Heard":
         rows = tape.rows(subset)
-        truth_N, voice = tape.truth_N[rows], tape.branch(branch)
-        assert voice.scores_NS is not None  # only tails carry none
+        truth_N = tape.truth_N[rows]
+        there_N, early_right_N, reach = np.ones(len(truth_N), bool), np.zeros(len(truth_N), bool), []
+        for cut, threshold in before:
+            reach.append(float(there_N.mean()))
+            sure_N, right_N = _voice(tape, cut, rows, truth_N)
+            leaves_N = there_N & (sure_N >= threshold)
+            early_right_N |= leaves_N & right_N
+            there_N &= ~leaves_N
+        sure_N, right_N = _voice(tape, branch, rows, truth_N)
+        right_CN = np.array([tape.answer(split, name).label_N[rows] == truth_N for name in codecs])
+        bytes_CN = np.array([tape.payload_bytes(split, name)[rows] for name in codecs], dtype=np.int64)
         return cls(
             branch=branch,
-            sure_N=voice.scores_NS[rows][:, 0],
-            branch_right_N=voice.label_N[rows] == truth_N,
+            sure_N=np.where(there_N, sure_N, np.float32(GONE)),
+            branch_right_N=np.where(there_N, right_N, early_right_N),
             codecs=tuple(codecs),
-            right_CN=np.array([tape.answer(split, name).label_N[rows] == truth_N for name in codecs]),
-            bytes_CN=np.array([tape.payload_bytes(split, name)[rows] for name in codecs], dtype=np.int64),
+            right_CN=np.where(there_N, right_CN, early_right_N),
+            bytes_CN=np.where(there_N, bytes_CN, 0),
+            before=before,
+            reach=(*reach, float(there_N.mean())),
         )
 
     def under(self, rule: Rule) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
@@ -113,7 +138,7 @@ def rules_of(heard: Heard, *, pairs: bool, exits: bool) -> list[Tried]:
     accuracy = (parted(right_GC) + (left_G[-1] - left_G[high])[None, :, None, None]) / count
     in_order = (low[:, None] <= high[None])[:, :, None, None]
     nbytes = np.where(in_order, parted(bytes_GC) / count, np.inf)
-    bound_G = [*(round(sure, DIGITS) for sure in sure_N[place_G[:-1]].tolist()), STRICTEST]
+    bound_G = [*(min(STRICTEST, round(sure, DIGITS)) for sure in sure_N[place_G[:-1]].tolist()), STRICTEST]
     found = []
     for at in _front(nbytes.ravel(), accuracy.ravel()):
         first, second, rich, cheap = (int(part) for part in np.unravel_index(at, nbytes.shape))
@@ -124,6 +149,7 @@ def rules_of(heard: Heard, *, pairs: bool, exits: bool) -> list[Tried]:
             leave=bound_G[int(high[second])],
             cheap=name,
             rich=heard.codecs[rich] if start else name,
+            before=heard.before,
         )
         found.append(Tried(rule=rule, accuracy=float(accuracy.ravel()[at]), nbytes=float(nbytes.ravel()[at])))
     return found
@@ -173,6 +199,15 @@ def rate_of_each(
             break
     there = np.arange(len(bin_N))
     return right_CN[chosen_B[bin_N], there], bytes_CN[chosen_B[bin_N], there]
+
+
+def _voice(
+    tape: Tape, cut: int, rows: slice | NDArray[np.int64], truth_N: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """[N] how sure a branch is, and whether it is right."""
+    voice = tape.branch(cut)
+    assert voice.scores_NS is not None  # only tails carry none
+    return voice.scores_NS[rows][:, 0], voice.label_N[rows] == truth_N
 
 
 def _with_exit(heard: Heard) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

@@ -3,7 +3,9 @@
     calibration samples ─► rules of every split with a branch ─► the cheapest that surely loses no more
     test samples        ─► what it loses, its bytes, and what the device executed
 
-With learned codecs and without: what these add to exits, which spare most bytes.
+With learned codecs and without: what these add to exits, which spare most bytes. Half of the operations on the device
+either bounds where it splits, or what it executes for an average sample: who leaves early pays for those that go on past
+the half.
 
 # N samples
 """
@@ -13,77 +15,99 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.codecs.rates import Heard, Rule, Tried, rules_of
+from benchmarks.codecs.rates import Heard, Rule, Thresholds, Tried, rules_of
 from benchmarks.codecs.sides import SIDES, WITH, WITHOUT, Bench, Side
 from offramp.bundle.manifest import Manifest
+from offramp.exits.charge import Charge
+from offramp.exits.evidence import evidence_of
+from offramp.exits.tuning import Bench as Exits
+from offramp.exits.tuning import tune
 from offramp.plan import via_of
 from offramp_evaluation.metrics.intervals import Interval, bootstrap
 
 SURE = 0.9
 """Confidence of both ends of an interval together: of its upper end alone, 95 %."""
+EARLY = (0.0, 0.2, 0.4, 0.6, 0.8)
+"""Parts of what may be lost that the branches before the last one asked are tuned to."""
 
 
-def within(bench: Bench, drop: float, *, half: float) -> dict[str, dict[str, Any]]:
-    """By side, the rule of fewest bytes that loses at most `drop`, at splits before `half` of the operations.
+def within(bench: Bench, drop: float, *, half: float, on_average: bool = False) -> dict[str, dict[str, Any]]:
+    """By side, the rule of fewest bytes that loses at most `drop`, at splits before `half` of the operations; or
+    `on_average`, where the device executes no more than that for an average sample, wherever it splits.
 
     A side without such a rule is left out.
     """
     found = {}
     for side in (side for side in SIDES if side.name in (WITH, WITHOUT)):
-        chosen = _cheapest(bench, side, drop, half)
+        chosen = _cheapest(bench, side, drop, half, on_average)
         if chosen:
             found[side.name] = _on_test(bench, side, *chosen)
     return found
 
 
-def executed(manifest: Manifest, split: int, rule: Rule, *, cheap: float, rich: float) -> float:
-    """Share of the network's operations that the device executes for an average sample, when these shares of the
-    samples are sent at the rule's cheap and rich rate.
-    """
-    asked = manifest.branch_at(rule.branch)
-    spent: float = manifest.macs_between(0, rule.branch) + (asked.macs if asked else 0)
-    for codec, share in ((rule.cheap, cheap), (rule.rich, rich)):
+def executed(manifest: Manifest, split: int, rule: Rule, heard: Heard) -> float:
+    """Share of the network's operations that the device executes for an average one of these samples."""
+    sent_N, unsure_N = heard.sure_N < rule.leave, heard.sure_N < rule.below
+    spent, cut = 0.0, 0
+    for asked, share in zip([*(cut for cut, _ in rule.before), rule.branch], heard.reach, strict=True):
+        branch = manifest.branch_at(asked)
+        spent += share * (manifest.macs_between(cut, asked) + (branch.macs if branch else 0))
+        cut = asked
+    for codec, share in ((rule.cheap, (sent_N & ~unsure_N).mean()), (rule.rich, (sent_N & unsure_N).mean())):
         via = via_of(codec)
         encoder = manifest.bottleneck(via).encoder_macs if via else 0
-        spent += share * (manifest.macs_between(rule.branch, split) + encoder)
-    return spent / manifest.macs_between(0, manifest.end)
+        spent += share * (manifest.macs_between(cut, split) + encoder)
+    return float(spent / manifest.macs_between(0, manifest.end))
 
 
-def _cheapest(bench: Bench, side: Side, drop: float, half: float) -> tuple[int, Tried] | None:
+def _cheapest(bench: Bench, side: Side, drop: float, half: float, on_average: bool) -> tuple[int, Tried] | None:
     """The split, and the rule: of those that, by calibration samples, surely lose no more."""
     rows = bench.tape.rows("calibration")
     unit_N, whole_N = bench.tape.group_N[rows], _whole(bench, "calibration")
-    rules = []
-    for split in _splits(bench.manifest, half):
+    early, rules = _early(bench, drop), []
+    for split in _splits(bench.manifest, 1.0 if on_average else half):
         for branch in (one.cut for one in bench.manifest.branches if one.cut <= split):
-            heard = _heard(bench, side, split, branch, "calibration")
-            rules += [(split, tried, heard) for tried in rules_of(heard, pairs=True, exits=True)] if heard else []
+            for before in early[branch]:
+                heard = _heard(bench, side, split, branch, "calibration", before)
+                rules += [(split, tried, heard) for tried in rules_of(heard, pairs=True, exits=True)] if heard else []
     for split, tried, heard in sorted(rules, key=lambda one: one[1].nbytes):
         if tried.accuracy < whole_N.mean() - drop:
+            continue
+        if on_average and executed(bench.manifest, split, tried.rule, heard) > half:
             continue
         if _lost(whole_N, heard.under(tried.rule)[0], unit_N).high <= drop:
             return split, tried
     return None
 
 
+def _early(bench: Bench, drop: float) -> dict[int, list[Thresholds]]:
+    """By branch, thresholds of those before it: none of them asked, or tuned to lose a part of what may be lost."""
+    cuts = sorted(branch.cut for branch in bench.manifest.branches)
+    found: dict[int, list[Thresholds]] = {cut: [()] for cut in cuts}
+    if len(cuts) > 1:
+        exits = Exits(recorded=evidence_of(bench.tape, "calibration"), charge=Charge.of(bench.manifest))
+        for place, cut in enumerate(cuts[1:], start=1):
+            tuned = (tune("confidence", cuts[:place], exits, drop=part * drop).rule for part in EARLY)
+            found[cut] = list(dict.fromkeys([(), *(rule.thresholds for rule in tuned)]))
+    return found
+
+
 def _on_test(bench: Bench, side: Side, split: int, tried: Tried) -> dict[str, Any]:
     rule, manifest = tried.rule, bench.manifest
-    heard = _heard(bench, side, split, rule.branch, "test")
+    heard = _heard(bench, side, split, rule.branch, "test", rule.before)
     assert heard is not None  # calibration samples were recorded with the same codecs
     right_N, bytes_N = heard.under(rule)
     whole_N = _whole(bench, "test")
     lost = _lost(whole_N, right_N, bench.units)
-    sent_N, unsure_N = heard.sure_N < rule.leave, heard.sure_N < rule.below
-    cheap, rich = float((sent_N & ~unsure_N).mean()), float((sent_N & unsure_N).mean())
     return {
         "plan": str(rule.plan(split)),
         "split": split,
         "bytes": float(bytes_N.mean()),
-        "sent": cheap + rich,
+        "sent": float((heard.sure_N < rule.leave).mean()),
         "lost": float(whole_N.mean() - right_N.mean()),
         "low": lost.low,
         "high": lost.high,
-        "operations": executed(manifest, split, rule, cheap=cheap, rich=rich),
+        "operations": executed(manifest, split, rule, heard),
     }
 
 
@@ -94,10 +118,10 @@ def _splits(manifest: Manifest, half: float) -> list[int]:
     return [split for split in range(first, manifest.end) if manifest.macs_between(0, split) <= half * whole]
 
 
-def _heard(bench: Bench, side: Side, split: int, branch: int, subset: str) -> Heard | None:
+def _heard(bench: Bench, side: Side, split: int, branch: int, subset: str, before: Thresholds = ()) -> Heard | None:
     entries = bench.tape.header.codecs
     codecs = [one.codec for one in entries if one.split == split and side.allows(split, one.codec)]
-    return Heard.of(bench.tape, split, codecs, branch, subset) if codecs else None
+    return Heard.of(bench.tape, split, codecs, branch, subset, before) if codecs else None
 
 
 def _whole(bench: Bench, subset: str) -> NDArray[np.bool_]:

@@ -81,6 +81,8 @@ def test_rules_are_plans_that_can_be_followed() -> None:
         Rule(branch=1, below=0.5, leave=0.9, cheap="affine4", rich="affine8+zstd"),
         Rule(branch=1, below=0.0, leave=0.9, cheap="affine4", rich="affine4"),
         Rule(branch=1, below=0.0, leave=1.0, cheap="affine4", rich="affine4"),
+        Rule(branch=2, below=0.5, leave=0.9, cheap="affine4", rich="affine8+zstd", before=((1, 0.8),)),
+        Rule(branch=2, below=0.0, leave=1.0, cheap="affine4", rich="affine4", before=((1, 0.8),)),
     ):
         plan = rule.plan(2)
         assert resolve(str(plan), manifest) == plan
@@ -167,11 +169,33 @@ def test_splits_behind_half_of_the_operations_have_no_rule() -> None:
 
 def test_the_device_executes_encoders_for_those_alone_that_it_sends() -> None:
     manifest = with_code(a_manifest_sending(a_tensor(16, 8, 8), branches=(1,)), 8, 4, 4)
-    rule = Rule(branch=1, below=0.5, leave=0.9, cheap="slim/affine2", rich="affine8")
-    none, some = (executed(manifest, 1, rule, cheap=cheap, rich=0.3) for cheap in (0.0, 0.5))
+    heard, rule = some_heard(), Rule(branch=1, below=0.3, leave=0.3, cheap="slim/affine2", rich="affine8")
+    none, some = (executed(manifest, 1, replace(rule, leave=leave), heard) for leave in (0.3, 0.8))
     encoder = manifest.bottleneck("slim").encoder_macs / manifest.macs_between(0, manifest.end)
-    assert some - none == pytest.approx(0.5 * encoder)
+    assert some - none == pytest.approx(0.5 * encoder, rel=0.01)
     assert encoder > 0
+
+
+def test_who_left_before_is_surest_and_takes_no_bytes_at_any_rate() -> None:
+    tape = a_bench_of(some_heard()).tape
+    heard = Heard.of(tape, 1, ["slim/affine2", "slim/affine8"], 1, "test", before=((1, SURE),))
+    assert heard.reach == (1.0, pytest.approx(SURE, abs=0.01))
+    tried = rules_of(heard, pairs=True, exits=True)
+    for one in tried:
+        right_N, bytes_N = heard.under(one.rule)
+        assert (one.accuracy, one.nbytes) == (pytest.approx(right_N.mean()), pytest.approx(bytes_N.mean()))
+        assert not bytes_N[some_heard().sure_N >= SURE].any()
+    assert max(one.accuracy for one in tried) == 1.0
+
+
+def test_who_leaves_early_pays_for_those_that_go_on_past_the_half() -> None:
+    """The second branch knows all that the first one doubts, at a split past the half."""
+    manifest, heard = a_manifest_sending(a_tensor(16, 8, 8), branches=(1, 2)), some_heard()
+    first = Rule(branch=1, below=0.0, leave=SURE, cheap="affine8", rich="affine8")
+    second = replace(first, branch=2, leave=1.0, before=((1, SURE),))
+    both = replace(heard, branch=2, before=second.before, reach=(1.0, SURE))
+    alone = replace(both, before=(), reach=(1.0,))
+    assert executed(manifest, 2, second, both) < executed(manifest, 2, replace(second, before=()), alone)
 
 
 class Halves:

@@ -121,7 +121,7 @@ def build(recipe: Recipe, out: Path, screen: Screen) -> Built:
     exits = searched.exits if searched else _exits(learned, positions, recipe, sources.parts, screen)
     if searched:
         kept = choose_cuts(captured, recipe.cuts, [*(branch.position for branch in exits.branches), *narrowed])
-    bottlenecks = _bottlenecks(learned, recipe, sources.parts, out, screen)
+    bottlenecks = _bottlenecks(learned, exits, recipe, sources.parts, out, screen)
     test_accuracy = None
     if sources.parts and not recipe.untrained:
         screen.progress("testing", 0, 1)
@@ -219,7 +219,7 @@ def _exits(
 
 
 def _bottlenecks(
-    learned: Learned, recipe: Recipe, parts: Parts | None, out: Path, screen: Screen
+    learned: Learned, exits: TrainedExits, recipe: Recipe, parts: Parts | None, out: Path, screen: Screen
 ) -> list[TrainedBottleneck]:
     if recipe.bottleneck is None or parts is None:
         return []
@@ -229,6 +229,7 @@ def _bottlenecks(
         learned.captured,
         settings,
         parts,
+        branches={branch.position: branch.network for branch in exits.branches},
         begun=learned.begun,
         waiting=lambda step: checkpoint_of_bottleneck(out, step),
         watch=screen,

@@ -73,7 +73,8 @@ def learn(
     exits, narrowing = None, None
     if recipe.joint:
         if recipe.bottleneck and recipe.bottleneck.together:
-            narrowing = Narrowing(captured, begin(captured, recipe.bottleneck, parts), recipe.bottleneck)
+            known = _known_branches(captured, positions, recipe)
+            narrowing = Narrowing(captured, begin(captured, recipe.bottleneck, parts, known), recipe.bottleneck)
         exits = _train_together(captured, positions, recipe, recipe.joint, parts, narrowing, together_NK, out, screen)
         captured = capture_road(model, sources)
     if recipe.save_weights is not None:
@@ -180,6 +181,13 @@ def _learned_before(
     if found:
         screen.say(f"{recipe.branch_kind} branches as they learned with {recipe.weights}; --branch-seed fits others")
     return found
+
+
+def _known_branches(captured: Captured, positions: Sequence[int], recipe: Recipe) -> dict[int, nn.Module]:
+    """What the weights' branches are before the network learns on with them; none where it begins with others."""
+    if recipe.weights is None or recipe.train:
+        return {}
+    return as_they_learned(captured, positions, recipe.branch_kind, branches_of(recipe.weights)) or {}
 
 
 def _begun_branches(recipe: Recipe, screen: Screen) -> dict[str, LearnedBranch]:

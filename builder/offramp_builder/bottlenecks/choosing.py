@@ -23,6 +23,7 @@ from offramp.codecs.prefix_range import range_stage
 from offramp.codecs.stage import Packed
 from offramp.data.dataset import DataSet
 from offramp_builder.bottlenecks.bottleneck import Bottleneck
+from offramp_builder.bottlenecks.layers import as_tuple
 from offramp_builder.bottlenecks.quantise import Rate, Rates, at_rate
 from offramp_builder.branches.cache import Progress
 from offramp_builder.capture import Captured
@@ -104,12 +105,8 @@ def answers(captured: Captured, bottleneck: Bottleneck, code: Tensor, *, batch: 
     names = [[one.node for one in captured.cuts[place].tensors] for place in (bottleneck.position, captured.end)]
     tail = bottleneck.tail or piece(captured.graph, *names)
     with torch.no_grad():
-        found = [_logits(tail(bottleneck.decoder(some))) for some in torch.split(code, batch)]
+        found = [as_tuple(tail(*as_tuple(bottleneck.decoder(some))))[0] for some in torch.split(code, batch)]
     return torch.cat(found)
-
-
-def _logits(answer: Tensor | tuple[Tensor, ...]) -> Tensor:
-    return answer if isinstance(answer, Tensor) else answer[0]
 
 
 def _bytes(code: Tensor, rate: Rate, tables: CutTables) -> dict[str, float]:

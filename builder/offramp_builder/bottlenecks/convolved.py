@@ -9,7 +9,14 @@ Both begin as the best linear ones, found from some features without training, s
 that the tail knows; the other paths learn what is missing. Components come with the largest variance first: the order
 in which they are sent.
 
-# M patches, C channels of the code, D values of a patch, N samples
+Where a branch at the cut has convolutions, the encoder's second path begins with them, and the first channels of the
+code with what they see; what a code says of it goes the rest of the branch's way, as a voice beside the tail's:
+
+    feature ─┬─ patches onto their principal components ─────┬ + ─► code in [0, 1]
+             └─ convolutions of the branch ─ 1x1 ────────────┘
+    code ─── 1x1 ─ the rest of the branch ─► logits, added to those of the tail
+
+# M patches, C channels of the code, D values of a patch, N samples, W channels of what a branch sees
 """
 
 import math
@@ -18,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from offramp.errors import ModelError
+from offramp_builder.bottlenecks.hint import Hint, slopes
 from offramp_builder.bottlenecks.kind import CHANNELS, Design, Place, stride_for
 from offramp_builder.bottlenecks.layers import Form, Spread, Sum, macs_of
 
@@ -31,6 +39,10 @@ _MOST = 2_048
 """Values of a patch up to which it is found out what matters among them: of more, in minutes."""
 _ALL = 0.1
 """Weight of a direction that does not matter to the answers, beside one that does so on average."""
+_SEEN = 4
+"""One channel of so many begins with what a branch at the cut sees; the others with the patches."""
+_DEEP = 2
+"""Convolutions that a branch must have had before it is worth beginning with: one sees too little."""
 _LEAST = 1e-4
 """Deviation of a component that hardly moves, as a share of the largest."""
 
@@ -52,8 +64,11 @@ def convolved(place: Place) -> Design:
         )
     while not place.channels and channels > 1 and _least(form, channels, stride) > place.allowed:
         channels //= 2
+    hint = _hint(place, channels, stride)
+    if hint is not None:
+        return _hinted(place, hint, channels, stride)
     for width in _WIDTHS:
-        encoder = _encoder(form, min(width, 2 * form.channels), channels, stride)
+        encoder = _encoder(form, _fresh(form, min(width, 2 * form.channels), channels, stride), channels, stride)
         if macs_of(encoder, form.shape) <= place.allowed:
             break
     else:
@@ -61,9 +76,40 @@ def convolved(place: Place) -> Design:
             f"an encoder at {place.name} takes at least {_least(form, channels, stride):,} multiply-accumulates, and a "
             f"tenth of what comes before is {place.allowed:,}; take fewer channels, a larger stride, or a later cut"
         )
-    components = _components(encoder)
-    _begin(components, *(_patches(form, values, stride) for values in (place.sample, place.slopes())))
+    _begin(_components(encoder), *(_patches(form, values, stride) for values in (place.sample, place.slopes())))
     return Design(encoder=encoder, decoder=decoder(place, encoder, channels, stride), channels=channels)
+
+
+def _hint(place: Place, channels: int, stride: int) -> Hint | None:
+    """The branch at the cut, where it sees enough and its convolutions are not too dear."""
+    hint, halvings = place.hint, stride.bit_length() - 1
+    if hint is None or not _DEEP <= halvings <= len(hint.convolutions) or channels < _SEEN:
+        return None
+    cost = macs_of(_seeing(place.form, hint, channels, stride), place.form.shape)
+    return hint if cost <= place.allowed else None
+
+
+def _seeing(form: Form, hint: Hint, channels: int, stride: int) -> nn.Module:
+    """The encoder that begins with a branch's convolutions."""
+    halvings = stride.bit_length() - 1
+    told = _from_0(form.convolution(hint.width(halvings), channels, 1))
+    return _encoder(form, [*hint.first(halvings), told], channels, stride)
+
+
+def _hinted(place: Place, hint: Hint, channels: int, stride: int) -> Design:
+    form, halvings = place.form, stride.bit_length() - 1
+    encoder, rest, seen = _seeing(form, hint, channels, stride), hint.rest(halvings), channels // _SEEN
+    with torch.no_grad():
+        sees = hint.first(halvings).eval()(form.inward()(place.sample))
+    said = slopes(rest.eval().requires_grad_(False), sees, temperature=place.temperature)
+    told, components = encoder.get_submodule(f"1.paths.1.{halvings}"), _components(encoder)
+    _begin(told, _by_place(sees), _by_place(said), stop=seen)
+    patches = (_patches(form, values, stride) for values in (place.sample, place.slopes()))
+    _begin(components, *patches, start=seen)
+    back = form.convolution(channels, sees.shape[1], 1)
+    _solve(back, encoder, place.sample, _by_place(sees))
+    voice = nn.Sequential(Centred(), back, *rest.requires_grad_(True))
+    return Design(encoder=encoder, decoder=decoder(place, encoder, channels, stride), channels=channels, voice=voice)
 
 
 def decoder(place: Place, encoder: nn.Module, channels: int, stride: int) -> nn.Module:
@@ -100,18 +146,25 @@ class Clamped(nn.Module):
         return value + (value.clamp(0, 1) - value).detach()
 
 
-def _encoder(form: Form, width: int, channels: int, stride: int) -> nn.Module:
+def _encoder(form: Form, second: list[nn.Module], channels: int, stride: int) -> nn.Module:
+    """`second` are the steps of the second path; none where there is no such path."""
     paths: list[nn.Module] = [
         nn.Sequential(form.padded(stride), form.convolution(form.channels, channels, stride, stride))
     ]
-    if width:
-        steps, now = [], form.channels
-        for _ in range(stride.bit_length() - 1):
-            steps += [*form.normed(now, width, stride=2), nn.ReLU()]
-            now = width
-        steps += [*form.normed(now, width), nn.ReLU(), _from_0(form.convolution(width, channels, 1))]
-        paths.append(nn.Sequential(*steps))
+    if second:
+        paths.append(nn.Sequential(*second))
     return nn.Sequential(form.inward(), Sum(*paths), Clamped())
+
+
+def _fresh(form: Form, width: int, channels: int, stride: int) -> list[nn.Module]:
+    """The steps of a second path that has learned nothing yet; none of width 0."""
+    if not width:
+        return []
+    steps, now = [], form.channels
+    for _ in range(stride.bit_length() - 1):
+        steps += [*form.normed(now, width, stride=2), nn.ReLU()]
+        now = width
+    return [*steps, *form.normed(now, width), nn.ReLU(), _from_0(form.convolution(width, channels, 1))]
 
 
 def _components(encoder: nn.Module) -> nn.Module:
@@ -120,20 +173,27 @@ def _components(encoder: nn.Module) -> nn.Module:
     return found
 
 
-def _begin(components: nn.Module, patches_MD: Tensor, slopes_MD: Tensor) -> None:
-    """Onto the directions in which patches vary most, in steps that matter to the answers, each brought into [0, 1]."""
+def _begin(
+    components: nn.Module, patches_MD: Tensor, slopes_MD: Tensor, *, start: int = 0, stop: int | None = None
+) -> None:
+    """Channels from `start` to `stop` onto the directions in which patches vary most, in steps that matter to the
+    answers, each brought into [0, 1]; the others to nothing.
+    """
     weight, bias = components.get_parameter("weight"), components.get_parameter("bias")
     mean_D, weighing_DD = patches_MD.mean(0), _weighing(slopes_MD)
     weighed_MD = (patches_MD - mean_D) @ weighing_DD
-    _, deviation_C, directions_DC = torch.pca_lowrank(weighed_MD, q=min(len(weight) + 8, *patches_MD.shape))
-    deviation_C = deviation_C[: len(weight)] / max(1, len(patches_MD) - 1) ** 0.5
+    count = len(weight[start:stop])
+    _, deviation_C, directions_DC = torch.pca_lowrank(weighed_MD, q=min(count + 8, *patches_MD.shape))
+    deviation_C = deviation_C[:count] / max(1, len(patches_MD) - 1) ** 0.5
     directions_DC = weighing_DD @ directions_DC
-    scaled_CD = torch.zeros(len(weight), len(mean_D))  # patches may vary in fewer directions than there are channels
+    scaled_CD = torch.zeros(count, len(mean_D))  # patches may vary in fewer directions than there are channels
     scale_C = 1 / (2 * _REACH * deviation_C.clamp_min(_LEAST * float(deviation_C.max()) + 1e-12))
     scaled_CD[: len(scale_C)] = directions_DC.T[: len(scale_C)] * scale_C[:, None]
     with torch.no_grad():
-        weight.copy_(scaled_CD.view_as(weight))
-        bias.copy_(0.5 - scaled_CD @ mean_D)
+        weight.zero_()
+        bias.zero_()
+        weight[start:stop] = scaled_CD.view_as(weight[start:stop])
+        bias[start:stop] = 0.5 - scaled_CD @ mean_D
 
 
 def _weighing(slopes_MD: Tensor) -> Tensor:
@@ -154,13 +214,13 @@ def _weighing(slopes_MD: Tensor) -> Tensor:
 
 def _least(form: Form, channels: int, stride: int) -> int:
     """Multiply-accumulates of principal components alone."""
-    return macs_of(_encoder(form, 0, channels, stride), form.shape)
+    return macs_of(_encoder(form, [], channels, stride), form.shape)
 
 
 def _solve(linear: nn.Module, encoder: nn.Module, sample: Tensor, patches_MD: Tensor) -> None:
     """The least squares from codes to patches."""
     with torch.no_grad():
-        code_MC = encoder.eval()(sample).flatten(2).transpose(1, 2).flatten(0, 1) - 0.5
+        code_MC = _by_place(encoder.eval()(sample)) - 0.5
         ones_M1 = torch.ones(len(code_MC), 1)
         known_MX = torch.cat([code_MC, ones_M1], 1).double()
         square_XX = known_MX.T @ known_MX + 1e-6 * len(known_MX) * torch.eye(known_MX.shape[1], dtype=torch.float64)
@@ -179,6 +239,11 @@ def _patches(form: Form, sample: Tensor, stride: int) -> Tensor:
     inside, places = range(3, 3 + 2 * sides, 2), range(2, 2 + 2 * sides, 2)
     patches_MD: Tensor = split.permute(0, *places, 1, *inside).reshape(len(values) * math.prod(small), -1)
     return patches_MD
+
+
+def _by_place(values: Tensor) -> Tensor:
+    """[M, W] of [N, W, *sides]."""
+    return values.flatten(2).transpose(1, 2).flatten(0, 1)
 
 
 def _from_0(convolution: nn.Module) -> nn.Module:

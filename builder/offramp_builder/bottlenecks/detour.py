@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from offramp_builder.bottlenecks.layers import as_tuple
 from offramp_builder.bottlenecks.quantise import Rates, at_rate, quantised
 from offramp_builder.capture import Captured
 from offramp_builder.graphs import piece
@@ -53,11 +54,11 @@ class Detour(nn.Module):
         code = self.encoder(feature)
         drawn = self.rates.drawn(len(code)) if self.training else None
         sent = quantised(code, *drawn) if drawn else at_rate(code, self.rates.highest)
-        decoded: Tensor = self.decoder(sent)
+        decoded, *voice = as_tuple(self.decoder(sent))
         self.heard = feature, sent, decoded
         if self.training and not self.answers:
             return decoded.new_zeros(len(decoded), self.classes)
-        logits_NK: Tensor = self.tail(decoded)
+        logits_NK: Tensor = self.tail(decoded, *voice)
         return logits_NK
 
 

@@ -22,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from offramp.bundle.specs import BottleneckSpec, CutSpec, TensorSpec
 from offramp.errors import ModelError
 from offramp_builder.bottlenecks.bottleneck import Bottleneck
+from offramp_builder.bottlenecks.layers import as_tuple
 from offramp_builder.capture import Captured
 from offramp_builder.export import Piece
 from offramp_builder.features import CutFeatures, run_to
@@ -108,11 +109,6 @@ def stretches(specs: Sequence[BottleneckSpec], cuts: Sequence[CutSpec], branches
 def stage_name(index: int) -> str:
     """What the piece of a stage is called."""
     return f"stage{index}"
-
-
-def as_tuple(values: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """What a module returned, one tensor or several."""
-    return (values,) if isinstance(values, Tensor) else tuple(values)
 
 
 class _InTuple(nn.Module):

@@ -13,6 +13,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from offramp.errors import ModelError
+from offramp_builder.bottlenecks.hint import Hint
 from offramp_builder.bottlenecks.layers import Form
 
 SHARE = 0.1
@@ -59,6 +60,10 @@ class Place:
     matter."""
     rank: "Callable[[], Tensor]"
     """Learns how much each of the cut's channels matters to the answers: [C], the larger, the more."""
+    hint: Hint | None = None
+    """A branch at the cut that has learned."""
+    temperature: float = 1.0
+    """Of what is distilled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,6 +74,8 @@ class Design:
     decoder: nn.Module
     channels: int
     """Of the code."""
+    voice: nn.Module | None = None
+    """Code -> logits [N, K] that are added to those of a tail of its own."""
 
 
 class BottleneckKind(Protocol):

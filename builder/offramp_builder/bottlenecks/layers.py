@@ -100,6 +100,29 @@ class Sum(nn.Module):
         return found
 
 
+class Fork(nn.Module):
+    """What several paths say of one value, side by side."""
+
+    def __init__(self, *paths: nn.Module) -> None:
+        super().__init__()
+        self.paths = nn.ModuleList(paths)
+
+    def forward(self, value: Tensor) -> tuple[Tensor, ...]:
+        return tuple(path(value) for path in self.paths)
+
+
+class Heeding(nn.Module):
+    """A tail, and a voice beside it."""
+
+    def __init__(self, tail: nn.Module) -> None:
+        super().__init__()
+        self.tail = tail
+
+    def forward(self, feature: Tensor, said_NK: Tensor) -> Tensor:
+        logits_NK: Tensor = as_tuple(self.tail(feature))[0] + said_NK
+        return logits_NK
+
+
 class Spread(nn.Module):
     """[N, C · stride per side, *small] to [N, C, *sides]: what a place says of its patch is laid out there.
 
@@ -121,6 +144,11 @@ class Spread(nn.Module):
         return whole
 
 
+def as_tuple(values: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """What a module returned, one tensor or several."""
+    return (values,) if isinstance(values, Tensor) else tuple(values)
+
+
 def macs_of(module: nn.Module, shape: Sequence[int]) -> int:
     """Multiply-accumulates for one sample of this shape."""
     was_training = module.training
@@ -134,6 +162,8 @@ def folded(module: nn.Module) -> nn.Module:
     """In evaluation mode, batch normalisation gone into the convolution before it."""
     if isinstance(module, Sum):
         return Sum(*(folded(path) for path in module.paths)).eval()
+    if isinstance(module, Fork):
+        return Fork(*(folded(path) for path in module.paths)).eval()
     if not isinstance(module, nn.Sequential):
         return module.eval()
     parts: list[nn.Module] = []

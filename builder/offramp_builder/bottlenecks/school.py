@@ -20,8 +20,9 @@ from offramp_builder.bottlenecks.around import Around
 from offramp_builder.bottlenecks.attention import Attending
 from offramp_builder.bottlenecks.catalog import BOTTLENECK_KINDS
 from offramp_builder.bottlenecks.detour import Detour, Stages, Still, Way
+from offramp_builder.bottlenecks.hint import Hint, slopes
 from offramp_builder.bottlenecks.kind import SHARE, Place
-from offramp_builder.bottlenecks.layers import Form
+from offramp_builder.bottlenecks.layers import Fork, Form, Heeding
 from offramp_builder.bottlenecks.lessons import Lessons
 from offramp_builder.bottlenecks.quantise import Histogram, Rates, chosen_sizes
 from offramp_builder.bottlenecks.settings import BottleneckRequest, BottleneckSettings
@@ -36,7 +37,7 @@ _RANKING = 0.2
 _TRIED, _ROOM = 1_000, 1 << 28
 """Samples whose features a bottleneck begins with, and bytes of these at most: 256 MiB."""
 _AT_ONCE = 64
-"""Samples whose gradients are kept together."""
+"""Samples, at least, that a bottleneck begins with."""
 
 Waiting = Callable[[str], Path | None]
 """Where the checkpoint of this step lies; None: nowhere."""
@@ -53,6 +54,8 @@ class School:
     settings: BottleneckSettings
     sample: Tensor
     """Some features at the cut, of the unchanged network."""
+    branch: nn.Module | None = None
+    """At the cut, if it has learned; None: nobody there may give a hint."""
     learned: Lessons | None = None
     """Where it leaves the network; None: nothing is taught here."""
     waiting: Waiting = lambda _step: None
@@ -81,8 +84,10 @@ class School:
         try:
             detour.load_state_dict(state.get(self.name, {}))
         except RuntimeError as error:
-            source = self.settings.weights or "what learned with the network"
-            raise ModelError(f"{source} does not fit the bottleneck {self.name}: {error}") from error
+            raise ModelError(
+                f"{self.settings.weights} does not fit the bottleneck {self.name}: {error}; if it was trained beside "
+                f"other branches, from_branch = false in [bottleneck] may be what is missing, or was then"
+            ) from error
         return detour
 
     def designed(self) -> Detour:
@@ -95,7 +100,10 @@ class School:
         encoder = design.encoder
         if self.around.own_stages:
             encoder = nn.Sequential(Stages(self.captured, self.around.leaves, self.around.cut), encoder)
-        return Detour(encoder, design.decoder, self._tail(), rates, self.captured.classes)
+        decoder, tail = design.decoder, self._tail()
+        if design.voice is not None and self.settings.own_tail:
+            return Detour(encoder, Fork(decoder, design.voice), Heeding(tail), rates, self.captured.classes)
+        return Detour(encoder, decoder, tail, rates, self.captured.classes)
 
     def _tail(self) -> Stages:
         return Stages(self.captured, self.around.cut, self.captured.end)
@@ -115,20 +123,14 @@ class School:
             stride=request.stride,
             slopes=self._slopes,
             rank=self._rank,
+            hint=Hint.of(self.branch) if self.branch is not None and self.settings.from_branch else None,
+            temperature=self.settings.distill_temperature,
         )
 
     def _slopes(self) -> Tensor:
-        """Of the likelihood of classes drawn as the network, softened as for distillation, says: their squares are the
-        Fisher information, what distillation loses where a value is a little off.
-        """
+        """Of what the unchanged network says."""
         tail = self._tail().eval().requires_grad_(False)
-        slopes: list[Tensor] = []
-        for some in torch.split(self.sample, _AT_ONCE):
-            feature = some.detach().requires_grad_()
-            likely_NK = torch.softmax(tail(feature).float() / self.settings.distill_temperature, 1)
-            drawn_N1 = torch.multinomial(likely_NK.detach(), 1)
-            slopes += torch.autograd.grad(likely_NK.gather(1, drawn_N1).log().sum(), feature)
-        return torch.cat(slopes)
+        return slopes(tail, self.sample, temperature=self.settings.distill_temperature)
 
     def _rank(self) -> Tensor:
         """[C]"""

@@ -76,6 +76,9 @@ class BottleneckSettings(TrainSettings):
     """entropic: nats that a byte is worth. Higher, and payloads are smaller."""
     own_tail: bool = True
     """Whether a copy of the stages behind learns with the decoder; without it they stay the network's own."""
+    from_branch: bool = True
+    """Whether encoder and code begin with what a convolutional branch at the cut has learned to see, where there is one
+    and the stride is as long as two of its convolutions."""
     together: float = 0.0
     """Share of its gradients that reaches the network, while that learns together with branches and bottleneck; 0: the
     network before it stands still from the beginning. After that the bottleneck learns on for `epochs`, behind the

@@ -5,12 +5,14 @@
 # N samples, C channels
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
+from torch import nn
 
 from offramp.bundle.tables import CutTables
 from offramp.data import Parts
@@ -19,7 +21,7 @@ from offramp_builder.bottlenecks.around import Around, check_bottlenecks
 from offramp_builder.bottlenecks.bottleneck import Bottleneck
 from offramp_builder.bottlenecks.choosing import Judged, judge, worth_trying
 from offramp_builder.bottlenecks.detour import Detour, Stages
-from offramp_builder.bottlenecks.layers import folded
+from offramp_builder.bottlenecks.layers import Heeding, folded
 from offramp_builder.bottlenecks.lessons import lessons
 from offramp_builder.bottlenecks.school import School, Waiting, some_features, spread_batches
 from offramp_builder.bottlenecks.settings import BottleneckRequest, BottleneckSettings
@@ -38,7 +40,7 @@ class Begun:
     """A bottleneck that learns with the network before it, and will learn on without."""
 
     name: str
-    kind: str
+    request: BottleneckRequest
     position: int
     """Where it leaves the network."""
     detour: Detour
@@ -66,6 +68,7 @@ def train_bottlenecks(
     settings: BottleneckSettings,
     parts: Parts,
     *,
+    branches: Mapping[int, nn.Module] = MappingProxyType({}),
     begun: Sequence[Begun] = (),
     waiting: Waiting = lambda _step: None,
     watch: Watch | None = None,
@@ -73,7 +76,7 @@ def train_bottlenecks(
 ) -> list[TrainedBottleneck]:
     """Train what `settings.at` asks for, from what has begun with the network if it has; the network stays as it is.
 
-    An interrupted training goes on from the checkpoints that `waiting` names.
+    An interrupted training goes on from the checkpoints that `waiting` names. `branches` have learned, and give hints.
 
     Raises:
         ModelError: A bottleneck cannot be where it is asked for, or `settings.weights` are not its.
@@ -81,11 +84,11 @@ def train_bottlenecks(
     """
     places, settings = check_bottlenecks(captured, settings), allowed(settings, parts.train)
     state = read_bottlenecks(settings.weights) if settings.weights else {}
-    state |= {one.name: one.detour.state_dict() for one in begun}
+    detours = {one.name: _going_on(one, named(settings.requests).get(one.name)) for one in begun}
     learns = settings.weights is None or settings.onward
     found = []
     for (name, request), around in zip(named(settings.requests).items(), places, strict=True):
-        beside = around.own_stages and any(one.name == name for one in begun)
+        beside = around.own_stages and name in detours
         # Stages that learned beside the network's have become others: kept to what those say, a ResNet-8's bottleneck
         # answered 72 % of its samples after an epoch; left to themselves, all.
         mine = replace(settings, features=0.0) if beside else settings
@@ -98,10 +101,11 @@ def train_bottlenecks(
             settings=mine,
             learned=learned,
             sample=some_features(captured, around.cut, parts),
+            branch=branches.get(around.cut),
             waiting=waiting,
             watch=watch,
         )
-        detour = school.opened(state) if name in state or settings.weights else school.designed()
+        detour = detours.get(name) or (school.opened(state) if settings.weights else school.designed())
         if learns:
             school.teach(detour)
         state[name] = detour.state_dict()
@@ -115,8 +119,14 @@ def train_bottlenecks(
     return found
 
 
-def begin(captured: Captured, settings: BottleneckSettings, parts: Parts) -> list[Begun]:
-    """The bottlenecks that `settings.at` asks for, untrained, for a training of the whole network.
+def begin(
+    captured: Captured,
+    settings: BottleneckSettings,
+    parts: Parts,
+    branches: Mapping[int, nn.Module] = MappingProxyType({}),
+) -> list[Begun]:
+    """The bottlenecks that `settings.at` asks for, untrained, for a training of the whole network; `branches` have
+    learned before.
 
     Raises:
         ModelError: As for `check_bottlenecks`.
@@ -125,7 +135,7 @@ def begin(captured: Captured, settings: BottleneckSettings, parts: Parts) -> lis
     return [
         Begun(
             name=name,
-            kind=request.kind,
+            request=request,
             position=around.leaves,
             detour=School(
                 captured=captured,
@@ -134,6 +144,7 @@ def begin(captured: Captured, settings: BottleneckSettings, parts: Parts) -> lis
                 request=request,
                 settings=settings,
                 sample=some_features(captured, around.cut, parts),
+                branch=branches.get(around.cut),
             ).designed(),
         )
         for (name, request), around in zip(named(settings.requests).items(), places, strict=True)
@@ -167,17 +178,33 @@ def read_bottlenecks(path: Path) -> dict[str, Any]:
     return state
 
 
+def _going_on(begun: Begun, request: BottleneckRequest | None) -> Detour:
+    if request != begun.request:
+        raise ModelError(
+            f"what learned with the network does not fit the bottleneck {begun.name}: it was {begun.request}, and is "
+            f"asked for as {request}"
+        )
+    return begun.detour
+
+
 def _what(request: BottleneckRequest) -> str:
     return request.kind if request.leaves is None else f"{request.kind} behind its own stages up to {request.cut}"
 
 
 def _ready(detour: Detour, around: Around, name: str, settings: BottleneckSettings) -> Bottleneck:
     detour.learn(())
-    assert isinstance(detour.tail, Stages)
     return Bottleneck(
         position=around.leaves,
         name=name,
         encoder=folded(detour.encoder),
         decoder=folded(detour.decoder),
-        tail=detour.tail.graph.eval() if settings.own_tail else None,
+        tail=_shipped(detour.tail) if settings.own_tail else None,
     )
+
+
+def _shipped(tail: nn.Module) -> nn.Module:
+    """Without what training needs of it."""
+    if isinstance(tail, Heeding):
+        return Heeding(_shipped(tail.tail)).eval()
+    assert isinstance(tail, Stages)
+    return tail.graph.eval()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from offramp.bundle.specs import SegmentSpec
 from offramp_builder.bottlenecks.bottleneck import Bottleneck
-from offramp_builder.bottlenecks.detours import as_tuple
+from offramp_builder.bottlenecks.layers import as_tuple
 from offramp_builder.capture import Captured
 from offramp_builder.features import CutFeatures, run_to
 from offramp_builder.graphs import piece

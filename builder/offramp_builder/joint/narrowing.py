@@ -53,7 +53,7 @@ class Narrowing(nn.Module):
         detour = begun.detour
         detour.learn(_PARTS)
         # Features need not come back as they were, where those at the cut and the tail behind both learn.
-        counted = any(step.bytes for step in BOTTLENECK_KINDS[begun.kind].steps())
+        counted = any(step.bytes for step in BOTTLENECK_KINDS[begun.request.kind].steps())
         step = Step(name="together", share=1.0, learn=_PARTS, features=0.0, bytes=counted)
         prior = Histogram(detour.rates.sent[-1], max(detour.rates.bits))
         return Taught(detour, lambda _batch: self._final_NK, settings, step, prior)

@@ -4,8 +4,8 @@
     test samples        ─► what it loses, its bytes, and what the device executed
 
 With learned codecs and without: what these add to exits, which spare most bytes. Half of the operations on the device
-either bounds where it splits, or what it executes for an average sample: who leaves early pays for those that go on past
-the half.
+either bounds where it splits, or what it executes for an average sample: who leaves early pays for those that go on
+past the half.
 
 # N samples
 """

@@ -77,8 +77,9 @@ def _section(record: Mapping[str, Any]) -> list[str]:
         f"`python -m benchmarks.exits --task {task.name} --data {task.name}:DIR`. The network: "
         f"{record['macs'] / 1e6:.1f} M multiply-accumulates, {_measured(whole)} on {record['data']['test']:,} test "
         f"samples; the first branch hangs after {100 * record['first_exit']:.1f} % of it. Thresholds are tuned on "
-        f"calibration samples to lose at most {100 * drop:g} points in every measure; what stands here is what they do "
-        f"on test samples: {over}." + (f" {task.chosen}" if task.chosen else ""),
+        f"calibration samples to lose at most {100 * drop:g} points in every measure: of few patients or runs, "
+        f"whichever is left out; of many samples, with 95 % confidence in each rule by itself. What stands here is "
+        f"what they do on test samples: {over}." + (f" {task.chosen}" if task.chosen else ""),
         "",
         *_table([*rows, *rows_of_kinds(record)], record, several, drop),
         *([record["remark"]] if record.get("remark") else []),

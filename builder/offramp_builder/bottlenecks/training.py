@@ -22,7 +22,7 @@ from offramp_builder.bottlenecks.bottleneck import Bottleneck
 from offramp_builder.bottlenecks.choosing import Judged, judge, worth_trying
 from offramp_builder.bottlenecks.detour import Detour, Stages
 from offramp_builder.bottlenecks.layers import Heeding, folded
-from offramp_builder.bottlenecks.lessons import lessons
+from offramp_builder.bottlenecks.lessons import Lessons, lessons
 from offramp_builder.bottlenecks.school import School, Waiting, some_features, spread_batches
 from offramp_builder.bottlenecks.settings import BottleneckRequest, BottleneckSettings
 from offramp_builder.branches.cache import Progress
@@ -87,19 +87,21 @@ def train_bottlenecks(
     detours = {one.name: _going_on(one, named(settings.requests).get(one.name)) for one in begun}
     learns = settings.weights is None or settings.onward
     found = []
+    kept: dict[int, Lessons] = {}  # of one place at a time: they may be gigabytes
     for (name, request), around in zip(named(settings.requests).items(), places, strict=True):
         beside = around.own_stages and name in detours
         # Stages that learned beside the network's have become others: kept to what those say, a ResNet-8's bottleneck
         # answered 72 % of its samples after an epoch; left to themselves, all.
         mine = replace(settings, features=0.0) if beside else settings
-        learned = lessons(captured, around.leaves, parts.train, mine, progress=progress) if learns else None
+        if learns and around.leaves not in kept:
+            kept = {around.leaves: lessons(captured, around.leaves, parts.train, settings, progress=progress)}
         school = School(
             captured=captured,
             around=around,
             name=name,
             request=request,
             settings=mine,
-            learned=learned,
+            learned=kept.get(around.leaves),
             sample=some_features(captured, around.cut, parts),
             branch=branches.get(around.cut),
             waiting=waiting,

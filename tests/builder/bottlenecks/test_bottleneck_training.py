@@ -3,6 +3,7 @@
 # N samples, C channels of the code
 """
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from offramp.errors import InputError, ModelError
+from offramp_builder.bottlenecks import training
 from offramp_builder.bottlenecks.choosing import answers, codes
 from offramp_builder.bottlenecks.lessons import lessons
 from offramp_builder.bottlenecks.quantise import Rate, at_rate
@@ -72,6 +74,19 @@ def test_a_byte_that_is_worth_more_makes_payloads_smaller() -> None:
         share = torch.bincount((code * 15).round().long().flatten(), minlength=16).double() / code.numel()
         found.append(float(-(share * share.clamp_min(1e-9).log2()).sum()))
     assert found[1] < 0.8 * found[0]
+
+
+def test_two_at_one_place_learn_from_the_same_kept_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+
+    def counted(*given: Any, **named: Any) -> Any:
+        kept.append(given[1])
+        return lessons(*given, **named)
+
+    monkeypatch.setattr(training, "lessons", counted)
+    two = replace(settings(epochs=1), at="layer2:nested:8,layer2:nested:4")
+    assert len(train_bottlenecks(squares_trunk(), two, squares_parts())) == 2
+    assert kept == [squares_trunk().position("layer2")]
 
 
 class Interrupting:

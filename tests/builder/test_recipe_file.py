@@ -101,5 +101,9 @@ def test_every_field_of_a_recipe_is_read_by_its_type(written: Path) -> None:
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_every_shipped_recipe_is_whole_and_says_what_it_is_for(name: str) -> None:
-    assert load_recipe(name).name
-    assert len(shipped_recipes()[name]) > 20
+    summary, given = shipped_recipes()[name], read_recipe(name)
+    if not {"train", "joint"} & set(given):
+        assert "--weights" in summary  # for a network that has learned
+        given["weights"] = Path("w.pt")
+    assert Recipe(**given).name
+    assert len(summary) > 20

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.codecs.rates import Heard, Rule, Tried, cheapest_at, mixture, rate_of_each, rules_of
 from benchmarks.codecs.sides import LINKS, Bench
-from offramp.plan import Plan
+from offramp.plan import Plan, via_of
 from offramp_evaluation.metrics.intervals import MEAN, number_units, replicate
 
 BOARD = 20.0
@@ -45,7 +45,8 @@ MANY, MANY_OR_EXIT = "many", "many-exit"
 
 
 def study(bench: Bench) -> dict[str, Any] | None:
-    """At the first bottleneck, for each single rate worth having; None without one, or without a branch up to it.
+    """Where the first bottleneck is, for each single rate worth having, of all bottlenecks there; None without one, or
+    without a branch up to it.
 
     A rate that answers no better than a branch which sends nothing is not worth having.
     """
@@ -54,11 +55,7 @@ def study(bench: Bench) -> dict[str, Any] | None:
     branches = [branch.cut for branch in manifest.branches if spec is not None and branch.cut <= spec.cut]
     if spec is None or not branches:
         return None
-    codecs = [
-        entry.codec
-        for entry in tape.header.codecs
-        if entry.split == spec.cut and entry.codec.startswith(f"{spec.name}/")
-    ]
+    codecs = [entry.codec for entry in tape.header.codecs if entry.split == spec.cut and via_of(entry.codec)]
     tuning, test = (
         {cut: Heard.of(tape, spec.cut, codecs, cut, subset) for cut in branches} for subset in ("calibration", "test")
     )

@@ -28,6 +28,8 @@ from offramp_builder.bottlenecks.settings import BottleneckSettings
 from offramp_evaluation.metrics.comparison import compare
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from offramp.data import Parts
     from offramp_builder.capture import Captured
 
@@ -148,6 +150,7 @@ def _name(who: str, sent: int, bits: int) -> str:
 def _teach(order: Order, rates: Sequence[tuple[int, int]], answers: _Kept) -> None:
     """Whoever is missing."""
     captured, parts = _opened(order)
+    branches = _branches(order, captured)
     own = BottleneckSettings(at=request_of(order.manifest), weights=order.trained)
     further = replace(own, onward=True, epochs=EPOCHS, rate=LEARNING_RATE)
     taught = [(SHARED, _at(own, rates), rates), (ONWARD, _at(further, offered(order.manifest)), rates)]
@@ -156,7 +159,7 @@ def _teach(order: Order, rates: Sequence[tuple[int, int]], answers: _Kept) -> No
         if all(_name(who, *rate) in answers.right for rate in at):
             continue
         say(f"a bottleneck for one rate: {who}" + (f", {at[0][0]} x {at[0][1]}" if who == ALONE else ""))
-        for rate, right_N in _answers(captured, parts, settings, at).items():
+        for rate, right_N in _answers(captured, parts, settings, at, branches).items():
             answers.add(_name(who, *rate), right_N)
 
 
@@ -167,17 +170,33 @@ def _at(settings: BottleneckSettings, rates: Sequence[tuple[int, int]]) -> Bottl
 
 
 def _answers(
-    captured: "Captured", parts: "Parts", settings: BottleneckSettings, at: Sequence[tuple[int, int]]
+    captured: "Captured",
+    parts: "Parts",
+    settings: BottleneckSettings,
+    at: Sequence[tuple[int, int]],
+    branches: "dict[int, nn.Module]",
 ) -> dict[tuple[int, int], NDArray[np.bool_]]:
     """[N] by rate: right about test samples, once it has learned."""
     from offramp_builder.bottlenecks.choosing import answers, codes
     from offramp_builder.bottlenecks.quantise import Rate, at_rate
     from offramp_builder.bottlenecks.training import train_bottlenecks
 
-    (one,) = train_bottlenecks(captured, settings, parts)
+    (one,) = train_bottlenecks(captured, settings, parts, branches=branches)
     code, truth_N = codes(captured, one.bottleneck, parts.test), parts.test.truth_N
     said = {rate: answers(captured, one.bottleneck, at_rate(code, Rate(*rate))) for rate in at}
     return {rate: said_NK.argmax(1).numpy() == truth_N for rate, said_NK in said.items()}
+
+
+def _branches(order: Order, captured: "Captured") -> "dict[int, nn.Module]":
+    """Those that the network's weights learned with, by position: the bottlenecks may have begun with them."""
+    from offramp_builder.joint.training import as_they_learned
+    from offramp_builder.pretrained import branches_of
+
+    hanging = order.manifest.branches
+    if not hanging:
+        return {}
+    positions = [captured.position(order.manifest.cuts[branch.cut].name) for branch in hanging]
+    return as_they_learned(captured, positions, hanging[0].kind, branches_of(order.weights)) or {}
 
 
 def _opened(order: Order) -> "tuple[Captured, Parts]":

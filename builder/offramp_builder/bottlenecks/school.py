@@ -80,14 +80,16 @@ class School:
         Raises:
             ModelError: It was another one.
         """
-        detour = self.designed()
-        try:
-            detour.load_state_dict(state.get(self.name, {}))
-        except RuntimeError as error:
+        detour, given = self.designed(), state.get(self.name, {})
+        mine = detour.state_dict()
+        wrong = [key for key in {**mine, **given} if not _alike(mine.get(key), given.get(key))]
+        if wrong:
             raise ModelError(
-                f"{self.settings.weights} does not fit the bottleneck {self.name}: {error}; if it was trained beside "
-                f"other branches, from_branch = false in [bottleneck] may be what is missing, or was then"
-            ) from error
+                f"{self.settings.weights} does not fit the bottleneck {self.name}: {len(wrong)} of {len(mine)} weights "
+                f"are missing, unknown or of another shape, such as {wrong[0]}; ask for the bottleneck that it was "
+                f"trained as, beside the same branches, or with from_branch = false in [bottleneck]"
+            )
+        detour.load_state_dict(given)
         return detour
 
     def designed(self) -> Detour:
@@ -155,6 +157,10 @@ class School:
             checkpoint=self.waiting(f"{self.name}-{step}"),
             watch=self.watch,
         )
+
+
+def _alike(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is not None and other is not None and one.shape == other.shape
 
 
 def some_features(captured: Captured, position: int, parts: Parts) -> Tensor:

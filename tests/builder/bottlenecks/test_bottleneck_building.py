@@ -20,13 +20,13 @@ from offramp_builder.bottlenecks.quantise import Rate, at_rate
 from offramp_builder.bottlenecks.settings import BottleneckSettings
 from offramp_builder.bottlenecks.training import named, read_bottlenecks, train_bottlenecks
 from offramp_builder.building import build
-from offramp_builder.bundle import write_bundle
 from offramp_builder.command import BUILD
 from offramp_builder.pretrained import save_weights
 from offramp_builder.progress import Screen
 from offramp_builder.recipe import Recipe
 from offramp_builder.recipe_file import load_recipe
 from offramp_builder.recipe_flags import recipe_from
+from tests.builder.narrow_bundle import write_narrow_bundle
 from tests.builder.trunks import squares_parts, squares_trunk
 
 
@@ -35,17 +35,7 @@ def test_a_bundle_answers_as_its_bottleneck_does_in_torch(tmp_path: Path) -> Non
     captured, parts = squares_trunk(), squares_parts()
     wanted = BottleneckSettings(at="layer2:nested:8", epochs=1, batch=20, shift=0.0, flip=False)
     (one,) = train_bottlenecks(captured, wanted, parts)
-    kept = (0, one.bottleneck.position, captured.end)
-    write_bundle(
-        tmp_path / "narrow",
-        captured,
-        kept,
-        name="narrow",
-        labels=parts.train.labels,
-        bottlenecks=[one.bottleneck],
-        tables={"nested": one.tables},
-    )
-    bundle = open_bundle(tmp_path / "narrow")
+    bundle = write_narrow_bundle(tmp_path / "narrow", one)
     runtime, some = OnnxRuntime(bundle), parts.test.take(np.arange(20))
     head, tail = (runtime.open(*ends, branch=False, via="nested") for ends in ((0, 1), (1, 2)))
     code = codes(captured, one.bottleneck, some)

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from offramp.bundle.store import open_bundle
 from offramp.codecs.catalog import open_codec
 from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp_builder.bottlenecks import school
@@ -26,7 +25,7 @@ from offramp_builder.bottlenecks.training import TrainedBottleneck, train_bottle
 from offramp_builder.branches.catalog import BRANCH_KINDS
 from offramp_builder.branches.settings import BranchSettings
 from offramp_builder.branches.training import fit_branches, fitting_variants, shipped
-from offramp_builder.bundle import write_bundle
+from tests.builder.narrow_bundle import write_narrow_bundle
 from tests.builder.trunks import squares_parts, squares_trunk
 
 CUT, CHANCE = "layer1", 0.25
@@ -146,16 +145,7 @@ def trained(*, from_branch: bool) -> TrainedBottleneck:
 def test_a_bundle_answers_as_tail_and_voice_do_in_torch(tmp_path: Path) -> None:
     captured, parts, one = squares_trunk(), squares_parts(), trained(from_branch=True)
     assert isinstance(one.bottleneck.tail, Heeding)
-    write_bundle(
-        tmp_path / "hinted",
-        captured,
-        (0, one.bottleneck.position, captured.end),
-        name="hinted",
-        labels=parts.train.labels,
-        bottlenecks=[one.bottleneck],
-        tables={"nested": one.tables},
-    )
-    bundle = open_bundle(tmp_path / "hinted")
+    bundle = write_narrow_bundle(tmp_path / "hinted", one)
     runtime, some = OnnxRuntime(bundle), parts.test.take(np.arange(20))
     head, tail = (runtime.open(*ends, branch=False, via="nested") for ends in ((0, 1), (1, 2)))
     wire = open_codec("nested/affine4:3+range", bundle.manifest, 1)

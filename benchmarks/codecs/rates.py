@@ -49,12 +49,11 @@ class Rule:
     """Of branches that are asked first: confidences at which one leaves there."""
 
     def plan(self, split: int) -> Plan:
-        exits = ExitRule(policy="confidence", thresholds=(*self.before, (self.branch, self.leave)))
-        if self.cheap == self.rich and self.leave == STRICTEST:
-            exits = ExitRule(policy="confidence", thresholds=self.before) if self.before else NO_EXIT
-        if self.cheap == self.rich:
-            return Plan(split=split, codec=self.cheap, exit=exits)
-        return Plan(split=split, codec=self.cheap, exit=exits, unsure=Unsure(below=self.below, codec=self.rich))
+        unsure = None if self.cheap == self.rich else Unsure(below=self.below, codec=self.rich)
+        last = ((self.branch, self.leave),) if unsure or self.leave < STRICTEST else ()
+        asked = (*self.before, *last)
+        exits = ExitRule(policy="confidence", thresholds=asked) if asked else NO_EXIT
+        return Plan(split=split, codec=self.cheap, exit=exits, unsure=unsure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -172,7 +172,9 @@ def test_the_device_executes_encoders_for_those_alone_that_it_sends() -> None:
     heard, rule = some_heard(), Rule(branch=1, below=0.3, leave=0.3, cheap="slim/affine2", rich="affine8")
     none, some = (executed(manifest, 1, replace(rule, leave=leave), heard) for leave in (0.3, 0.8))
     encoder = manifest.bottleneck("slim").encoder_macs / manifest.macs_between(0, manifest.end)
-    assert some - none == pytest.approx(0.5 * encoder, rel=0.01)
+    sent = float(((heard.sure_N >= 0.3) & (heard.sure_N < 0.8)).mean())
+    assert some - none == pytest.approx(sent * encoder)
+    assert sent == pytest.approx(0.5, abs=2 / COUNT)
     assert encoder > 0
 
 

@@ -152,6 +152,13 @@ def test_of_many_groups_the_quality_is_what_is_kept_with_confidence(samples: int
     assert judged == pytest.approx(gained_N.mean() - SURE * gained_N.std() / math.sqrt(samples), rel=0.1)
 
 
+def test_groups_as_many_as_samples_are_not_left_out_one_by_one() -> None:
+    truth_N = np.arange(100) % 2
+    label_N = np.where(np.arange(100) == 7, 1 - truth_N, truth_N)
+    judged = IMAGES.quality(truth_N, truth_N, np.arange(100))(label_N, truth_N)
+    assert judged == pytest.approx(-1 / 100 - SURE / 100)
+
+
 def test_what_nobody_changes_is_kept_for_sure() -> None:
     truth_N = np.arange(100) % 2
     assert IMAGES.quality(truth_N, truth_N, np.arange(100))(truth_N, truth_N) == 0.0

@@ -81,10 +81,13 @@ def test_the_record_says_that_it_was_measured_and_what_was_emulated(live: Path) 
     assert (record["kind"], record["simulated"], record["live"]["complete"]) == ("live", False, True)
     assert "the links" in record["live"]["emulated"][0]
     assert record["inputs"]["devices"] == DEVICES
-    answered = [row for row in record["rows"] if row["summary"]["latency"]["mean"] is not None]
-    assert answered
-    for row in answered:
-        assert sum(row["views"]["steps"].values()) == pytest.approx(row["summary"]["latency"]["mean"], rel=1e-3)
+    rows = [(row["views"]["steps"].values(), row["summary"]["latency"]["mean"]) for row in record["rows"]]
+    assert any(mean is not None for _, mean in rows)
+    for steps, mean in rows:
+        if mean is None:  # a busy machine may answer none of a row in time; then nothing is said of its steps either
+            assert set(steps) == {None}
+        else:
+            assert sum(steps) == pytest.approx(mean, rel=1e-3)
 
 
 def test_pictures_that_cross_the_link_take_as_long_as_it_takes(live: Path) -> None:

@@ -3,8 +3,8 @@
     feature ─► convolutions of the branch ─► what it sees ─► the rest of the branch ─► logits
                the encoder begins with them                  and the voice of a code ends with it
 
-A branch knows after training what of a feature tells classes apart. A code that says what it sees answers as well as
-the branch from the first step on, with few bytes; what else it says, the tail is for.
+A branch knows after training what of a feature tells classes apart. A code of few bytes can say what it sees: then the
+voice says what the branch says before anything else is learned. What more a code says, the tail is for.
 
 # N samples, C channels, M places of all samples, W channels of what the branch sees, K classes
 """
@@ -49,7 +49,8 @@ class Hint:
 
     def width(self, halvings: int) -> int:
         """Channels of what so many convolutions see."""
-        *_, last = (part for part in self.first(halvings).modules() if isinstance(part, nn.Conv1d | nn.Conv2d))
+        last = next(self.convolutions[halvings - 1].children())
+        assert isinstance(last, nn.Conv1d | nn.Conv2d)
         return last.out_channels
 
     def first(self, halvings: int) -> nn.Sequential:

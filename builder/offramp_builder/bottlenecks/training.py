@@ -94,7 +94,8 @@ def train_bottlenecks(
         # answered 72 % of its samples after an epoch; left to themselves, all.
         mine = replace(settings, features=0.0) if beside else settings
         if learns and around.leaves not in kept:
-            kept = {around.leaves: lessons(captured, around.leaves, parts.train, settings, progress=progress)}
+            kept.clear()
+            kept[around.leaves] = lessons(captured, around.leaves, parts.train, settings, progress=progress)
         school = School(
             captured=captured,
             around=around,

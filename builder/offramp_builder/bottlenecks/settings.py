@@ -84,7 +84,8 @@ class BottleneckSettings(TrainSettings):
     network before it stands still from the beginning. After that the bottleneck learns on for `epochs`, behind the
     network as it is then."""
     views: int = 2
-    """How often the samples pass the frozen stages, moved and mirrored anew, to be kept; as far as memory goes."""
+    """How often the samples pass the frozen stages, moved and mirrored anew, to be kept; as far as memory goes. 0: none
+    are kept, and they pass anew in every epoch, which takes longer and teaches more."""
     weights: Path | None = None
     """Of bottlenecks that were trained before, as `save` left them: nothing is trained, unless `onward` says so."""
     onward: bool = False
@@ -144,8 +145,10 @@ class BottleneckSettings(TrainSettings):
                     f"network's own tail begin where it leaves, at {request.leaves}; leave {request.leaves}> out, or "
                     f"own_tail = false"
                 )
-        if self.views < 1:
-            raise SettingsError(f"{self.views} views of the samples teach nothing; give at least 1")
+        if self.views < 0:
+            raise SettingsError(
+                f"views {self.views} cannot be kept; give how many to keep, or 0 to see each sample anew in every epoch"
+            )
 
     @property
     def requests(self) -> tuple[BottleneckRequest, ...]:

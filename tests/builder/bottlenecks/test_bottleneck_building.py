@@ -72,7 +72,7 @@ def test_a_bundle_answers_as_its_bottleneck_does_in_torch(tmp_path: Path) -> Non
         ({"distill": 2.0}, "is a share of the loss"),
         ({"distill_temperature": 0.0}, "must be a positive number"),
         ({"byte_weight": -1.0}, "must be 0 or more"),
-        ({"views": 0}, "give at least 1"),
+        ({"views": -1}, "views -1 cannot be kept"),
         ({"onward": True}, "give weights too"),
     ],
 )

@@ -149,6 +149,15 @@ def test_flags_about_branches_add_to_those_of_the_recipe() -> None:
         recipe_of("--recipe", "demo", "--distill", "2")
 
 
+def small_first(folder: Path, training: str) -> str:
+    """A recipe of a training that begins with 32 epochs on shrunk pictures."""
+    recipe = folder / "recipe.toml"
+    recipe.write_text(
+        f'model = "zoo:resnet8"\ndata = "npz:x"\n{training}\nsmall_first = [[20, 20], [12, 24]]\n', encoding="utf-8"
+    )
+    return str(recipe)
+
+
 def test_weights_stand_in_the_place_of_a_recipes_training_unless_it_is_asked_for() -> None:
     assert recipe_of("--recipe", "demo", "--weights", "w.pt").train is None
     tuned = recipe_of("--recipe", "demo", "--weights", "w.pt", "--train", "2").train
@@ -157,10 +166,13 @@ def test_weights_stand_in_the_place_of_a_recipes_training_unless_it_is_asked_for
     assert tuned == replace(DEMO.train, epochs=2)
 
 
-def test_fewer_epochs_than_a_recipe_has_on_shrunk_pictures_are_refused_and_none_may_be_asked_for() -> None:
+def test_fewer_epochs_than_a_recipe_has_on_shrunk_pictures_are_refused_and_none_may_be_asked_for(
+    tmp_path: Path,
+) -> None:
+    recipe = small_first(tmp_path, "[train]\nepochs = 41")
     with pytest.raises(SettingsError, match="32 epochs on shrunk pictures, which leaves none of 5 at full size"):
-        recipe_of("--recipe", "cifar10-resnet20", "--train", "5")
-    short = recipe_of("--recipe", "cifar10-resnet20", "--train", "5", "--small-first", "none").train
+        recipe_of("--recipe", recipe, "--train", "5")
+    short = recipe_of("--recipe", recipe, "--train", "5", "--small-first", "none").train
     assert short is not None
     assert (short.epochs, short.small_first) == (5, ())
 
@@ -188,15 +200,16 @@ def test_flags_of_the_network_alone_are_not_taken_for_a_recipes_joint_training()
         recipe_of("--recipe", "cifar10-resnet20-together", "--weights", "w.pt", "--learning-rate", "1", "--batch", "32")
 
 
-def test_small_pictures_come_first_in_the_training_that_comes_first() -> None:
-    flags = ["--recipe", "cifar10-resnet20-together", "--weights", "w.pt", "--small-first", "4x24"]
+def test_small_pictures_come_first_in_the_training_that_comes_first(tmp_path: Path) -> None:
+    recipe = small_first(tmp_path, '[joint]\nloss = "distill"\nepochs = 41')
+    flags = ["--recipe", recipe, "--weights", "w.pt", "--small-first", "4x24"]
     joint = recipe_of(*flags).joint
     assert joint is not None
     assert joint.small_first == ((4, 24),)
     both = recipe_of(*flags, "--train", "9")
     assert both.train is not None
     assert both.joint is not None
-    assert (both.train.small_first, both.joint.small_first) == (((4, 24),), ((8, 24),))
+    assert (both.train.small_first, both.joint.small_first) == (((4, 24),), ((20, 20), (12, 24)))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from offramp_evaluation.assets import DEMO_BUNDLE
 
 ENCODE, SHARE, PACE, OVERHEAD = 30.0, 0.03, 2.5, 1.5
 """Microseconds; of the head's time; GB/s of float32; times zstd alone."""
-CLAIMED = ("affine8+zstd", "affine4+zstd")
+CLAIMED = ("affine8+zstd", "affine4+zstd", "affine4+lz4")
 NAMES = (
     *("affine8", "affine8+zstd", "affine4", "affine4+zstd", "affine4c+zstd", "affine2+zstd"),
     *("affine4+lz4", "affine4+range"),
@@ -81,8 +81,8 @@ def take_turns(spot: Spot, rounds: int) -> Times:
 
 def behind_head(spot: Spot, rounds: int) -> Times:
     """The head, and what encodes its feature at once, while caches still hold the head's weights."""
-    encoders = {name: _encoder(name, spot) for name in CLAIMED}
-    seconds: dict[str, list[float]] = {name: [] for name in (HEAD, *CLAIMED)}
+    encoders = {name: _encoder(name, spot) for name in _claimed(spot)}
+    seconds: dict[str, list[float]] = {name: [] for name in (HEAD, *encoders)}
     for _ in range(rounds):
         for name, encode in encoders.items():
             start = time.perf_counter()
@@ -97,7 +97,7 @@ def behind_head(spot: Spot, rounds: int) -> Times:
 def encoding(spots: Sequence[Spot], turns: Mapping[str, Times], behind: Mapping[str, Times]) -> list[Claim]:
     """Microseconds at each split of a small network."""
     claims = []
-    for codec in CLAIMED:
+    for codec in _claimed(spots[0]):
         for spot in spots:
             took, later = turns[spot.title].p50(codec) * 1e6, behind[spot.title].p50(codec) * 1e6
             alone, share = turns[spot.title].p50(ZSTD) * 1e6, behind[spot.title].ratio(codec, HEAD).value
@@ -109,7 +109,7 @@ def encoding(spots: Sequence[Spot], turns: Mapping[str, Times], behind: Mapping[
 def sharing(spot: Spot, behind: Mapping[str, Times]) -> list[Claim]:
     """What encoding adds to the head of a large network."""
     claims = []
-    for codec in CLAIMED:
+    for codec in _claimed(spot):
         share, head = behind[spot.title].ratio(codec, HEAD), behind[spot.title].p50(HEAD)
         detail = f"{share.low:.2%} to {share.high:.2%} over the run; the head takes {head * 1e3:.1f} ms"
         claims.append(
@@ -155,6 +155,11 @@ def print_times(spots: Sequence[Spot], turns: Mapping[str, Times], behind: Mappi
 
 def _names(spot: Spot) -> list[str]:
     return [name for name in NAMES if opens(name, spot.manifest, spot.cut)]
+
+
+def _claimed(spot: Spot) -> list[str]:
+    """Those of `CLAIMED` whose libraries are here."""
+    return [name for name in CLAIMED if opens(name, spot.manifest, spot.cut)]
 
 
 def _encoder(name: str, spot: Spot) -> Callable[[Array], bytes]:

@@ -36,7 +36,7 @@ def test_small_features_are_those_of_a_trained_network_one_of_each_shape() -> No
 def test_encoding_is_claimed_in_microseconds_at_each_split() -> None:
     spot = a_spot()
     taken = {spot.title: times(encode=31e-6)}
-    claim, _ = encoding([spot], taken, taken)
+    claim, *_ = encoding([spot], taken, taken)
     assert claim.name == "affine8+zstd, block1 250"
     assert claim.found == pytest.approx(31)
     assert not claim.holds

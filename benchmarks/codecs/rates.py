@@ -82,9 +82,18 @@ class Heard:
 
     @classmethod
     def of(
-        cls, tape: Tape, split: int, codecs: Sequence[str], branch: int, subset: str, before: Thresholds = ()
+        cls,
+        tape: Tape,
+        split: int,
+        codecs: Sequence[str],
+        branch: int,
+        subset: str,
+        before: Thresholds = (),
+        some: NDArray[np.bool_] | None = None,
     ) -> "Heard":
-        rows = tape.rows(subset)
+        """Of a subset's samples, or `some` of them."""
+        rows = np.arange(len(tape.truth_N))[tape.rows(subset)]
+        rows = rows if some is None else rows[some]
         truth_N = tape.truth_N[rows]
         there_N, early_right_N, reach = np.ones(len(truth_N), bool), np.zeros(len(truth_N), bool), []
         for cut, threshold in before:
@@ -141,11 +150,11 @@ def rules_of(heard: Heard, *, pairs: bool, exits: bool) -> list[Tried]:
     found = []
     for at in _front(nbytes.ravel(), accuracy.ravel()):
         first, second, rich, cheap = (int(part) for part in np.unravel_index(at, nbytes.shape))
-        start, name = int(low[first]), heard.codecs[cheap]
+        start, stop, name = int(low[first]), int(high[second]), heard.codecs[cheap]
         rule = Rule(
             branch=heard.branch,
             below=bound_G[start] if start else 0.0,
-            leave=bound_G[int(high[second])],
+            leave=bound_G[stop] if stop else 0.0,
             cheap=name,
             rich=heard.codecs[rich] if start else name,
             before=heard.before,
@@ -201,7 +210,7 @@ def rate_of_each(
 
 
 def _voice(
-    tape: Tape, cut: int, rows: slice | NDArray[np.int64], truth_N: NDArray[Any]
+    tape: Tape, cut: int, rows: NDArray[np.int64], truth_N: NDArray[Any]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """[N] how sure a branch is, and whether it is right."""
     voice = tape.branch(cut)

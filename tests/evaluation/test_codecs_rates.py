@@ -19,6 +19,7 @@ from benchmarks.codecs.spots import Spot
 from benchmarks.codecs.windows import window, windows
 from benchmarks.codecs.within import executed, within
 from offramp.bundle.manifest import Manifest
+from offramp.data.held_out import to_fit
 from offramp.planning.resolve import resolve
 from offramp.tape.reader import Tape
 from offramp_evaluation.live.hosts import Hosts
@@ -161,6 +162,12 @@ def test_what_may_be_lost_saves_bytes_and_is_surely_not_passed() -> None:
 def test_where_the_branch_alone_is_enough_nothing_is_sent() -> None:
     found = within(a_bench_of(replace(some_heard(), branch_right_N=np.ones(COUNT, bool))), drop=0.0, half=1.0)
     assert (found[WITH]["bytes"], found[WITH]["sent"]) == (0, 0)
+
+
+def test_a_rate_that_looked_good_to_those_who_chose_is_not_taken_where_the_others_know_better() -> None:
+    heard = some_heard()
+    chance_N = to_fit(np.arange(COUNT)) | heard.right_CN[0]
+    assert within(a_bench_of(replace(heard, right_CN=np.array([chance_N, heard.right_CN[1]]))), 0.01, half=1.0) == {}
 
 
 def test_splits_behind_half_of_the_operations_have_no_rule() -> None:

@@ -9,6 +9,7 @@ python -m benchmarks.codecs --write                                            t
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -116,7 +117,9 @@ def study(task: Task, data: str, arguments: argparse.Namespace) -> dict[str, Any
             limit=limit,
         )
         kept = arguments.out / f"{_stem(manifest, limit)}-singles.npz"
-        record["singles"] = singles(order, rates_of(manifest, arguments.alone), kept)
+        asked = arguments.alone
+        rates = asked if isinstance(asked, list) else rates_of(manifest, asked)
+        record["singles"] = singles(order, rates, kept)
         record["singles_taught"] = f"at most {arguments.alone_size:,} samples"
     return record
 
@@ -174,6 +177,16 @@ def _stem(manifest: Manifest, limit: int | None) -> str:
     return f"{manifest.name}-{manifest.model_digest[:12]}-{limit or 'all'}"
 
 
+def _rates(text: str) -> int | list[tuple[int, int]]:
+    """How many rates, or which: 8x2,16x2."""
+    if text.isdigit():
+        return int(text)
+    found = [re.fullmatch(r"(\d+)x(\d)", one.strip()) for one in text.split(",")]
+    if None in found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rates and no list CHANNELSxBITS, such as 8x2,16x2")
+    return [(int(one[1]), int(one[2])) for one in found if one]
+
+
 def _parse(flags: Sequence[str] | None = None) -> argparse.Namespace:
     parser = a_parser((__doc__ or "").partition("\n")[0])
     parser.add_argument("--task", choices=list(TASKS), default="camera-digits", help="default: camera-digits")
@@ -197,11 +210,11 @@ def _parse(flags: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--alone",
-        type=int,
+        type=_rates,
         nargs="?",
         const=ALONE,
-        metavar="N",
-        help=f"train one for each of N ({ALONE}) rates alone, too",
+        metavar="N|LIST",
+        help=f"train one for each of N ({ALONE}) rates alone, too, or of these: 8x2,16x2 (channels x bits)",
     )
     parser.add_argument(
         "--alone-size",

@@ -153,7 +153,8 @@ def _teach(order: Order, rates: Sequence[tuple[int, int]], answers: _Kept) -> No
     branches = _branches(order, captured)
     own = BottleneckSettings(at=request_of(order.manifest), weights=order.trained)
     further = replace(own, onward=True, epochs=EPOCHS, rate=LEARNING_RATE)
-    taught = [(SHARED, _at(own, rates), rates), (ONWARD, _at(further, offered(order.manifest)), rates)]
+    every = list(dict.fromkeys([*offered(order.manifest), *rates]))
+    taught = [(SHARED, _at(own, rates), rates), (ONWARD, _at(further, every), rates)]
     taught += [(ALONE, _at(further, [one]), [one]) for one in rates]
     for who, settings, at in taught:
         if all(_name(who, *rate) in answers.right for rate in at):

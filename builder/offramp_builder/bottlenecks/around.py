@@ -27,8 +27,10 @@ def check_bottlenecks(captured: Captured, settings: BottleneckSettings) -> list[
     Raises:
         ModelError: A cut is none that a plan may split at, or what crosses there is not one tensor of floats; or one
             leaves the network past the cut that it is at.
-        InputError: There is no place to save them in.
+        InputError: There is no place to save them in, or nothing where trained ones should be.
     """
+    if settings.weights is not None and not settings.weights.is_file():
+        raise InputError(f"there are no bottlenecks at {settings.weights}; give a file that --save-bottlenecks left")
     if settings.save is not None and not settings.save.parent.is_dir():
         raise InputError(f"there is no folder {settings.save.parent} to save bottlenecks in; make it first")
     return [_around(captured, request) for request in settings.requests]

@@ -154,6 +154,19 @@ def test_a_place_to_save_in_is_looked_for_before_anything_is_trained(tmp_path: P
         train_bottlenecks(squares_trunk(), settings(save=tmp_path / "missing" / "narrow.pt"), squares_parts())
 
 
+def test_bottlenecks_that_are_not_there_are_missed_before_anything_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"there are no bottlenecks at .*gone\.pt; give a file that --save-bottlenecks"
+    ):
+        train_bottlenecks(squares_trunk(), settings(weights=tmp_path / "gone.pt"), squares_parts())
+
+
+def test_without_views_nothing_is_kept() -> None:
+    trunk, data = squares_trunk(), squares_parts().train
+    position = trunk.position("layer2")
+    assert lessons(trunk, position, data, settings(views=0), progress=lambda *_: None).data is data
+
+
 @pytest.mark.parametrize(
     ("at", "message"),
     [

@@ -12,7 +12,7 @@ from torch.nn import functional
 from offramp.data import Parts, split
 from offramp.errors import InputError, ModelError, SettingsError
 from offramp_builder.branches.kind import logits_of
-from offramp_builder.branches.training import TrainedExits, calibrated
+from offramp_builder.branches.training import TrainedExits, calibrated, fitting_variants
 from offramp_builder.capture import Captured, capture
 from offramp_builder.features import run_to
 from offramp_builder.joint.catalog import JOINT_LOSSES
@@ -20,6 +20,7 @@ from offramp_builder.joint.losses import EENetsLoss, Heard, JointLoss, Setting
 from offramp_builder.joint.settings import LOSSES, VERSIONS, JointSettings
 from offramp_builder.joint.training import train_jointly
 from offramp_builder.preprocess import preprocessor
+from offramp_builder.pretrained import LearnedBranch
 from offramp_builder.training.objective import Batch
 from tests.builder.learnable import bright_squares
 
@@ -266,6 +267,18 @@ def test_variants_that_cannot_take_small_pictures_are_not_tried() -> None:
     """Class exclusion pools to quarters of a fixed size, too."""
     captured, exits = together("exclusion", epochs=2, small_first=((1, 8),))
     assert [branch.position for branch in exits.branches] == places(captured)
+
+
+def test_a_branch_that_goes_on_and_cannot_take_small_pictures_is_refused() -> None:
+    captured = trunk()
+    begun = {
+        captured.cuts[position].name: LearnedBranch(kind="exclusion", variant=2, state=quarters.head.state_dict())
+        for position in places(captured)
+        for quarters in fitting_variants(captured, position, "exclusion")[2:]
+    }
+    small = settings("exclusion", small_first=((1, 8),))
+    with pytest.raises(ModelError, match=r"saved for stem takes a feature of one size alone.*leave small_first out"):
+        train_jointly(captured, places(captured), "exclusion", parts().train, small, trained=True, begun=begun)
 
 
 def test_no_branches_cannot_be_trained_together_with_anything() -> None:

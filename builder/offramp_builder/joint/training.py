@@ -90,6 +90,7 @@ def train_jointly(
         progress: Told while branches are fitted to begin with.
 
     Raises:
+        ModelError: A branch that goes on does not fit, or not while pictures are small.
         InputError: As for `check_joint`, or as for any training.
     """
     check_joint(captured, positions, kind, settings)
@@ -98,6 +99,7 @@ def train_jointly(
     every = {position: fitting_variants(captured, position, kind) for position in positions}
     fresh = _taking(captured, every, kind, settings)
     variants = _gone_on(captured, every, kind, begun or {})
+    _check_sizes(captured, variants, fresh, kind)
     rest = {position: fresh[position] for position in positions if position not in variants}
     if rest:
         variants |= _fitted(captured, rest, kind, data, trained=trained, seed=seed, progress=progress)
@@ -237,6 +239,18 @@ def _gone_on(
                 f"alone with torch.save(model.state_dict(), file), and branches begin anew"
             ) from error
     return found
+
+
+def _check_sizes(
+    captured: Captured, variants: Mapping[int, Variant], taking: Mapping[int, Sequence[Variant]], kind: str
+) -> None:
+    """Refuse branches that go on, and are none of those that take pictures of all sizes."""
+    for position, variant in variants.items():
+        if all(variant is not one for one in taking[position]):
+            raise ModelError(
+                f"the {kind} branch that was saved for {captured.cuts[position].name} takes a feature of one size "
+                f"alone, and pictures shrunk first yield others; leave small_first out (--small-first none)"
+            )
 
 
 def _fitted(

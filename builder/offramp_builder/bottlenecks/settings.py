@@ -85,7 +85,7 @@ class BottleneckSettings(TrainSettings):
     network as it is then."""
     views: int = 2
     """How often the samples pass the frozen stages, moved and mirrored anew, to be kept; as far as memory goes. 0: none
-    are kept, and they pass anew in every epoch, which takes longer and teaches more."""
+    are kept, and they pass anew in every epoch, which takes longer, and cannot be learned by heart."""
     weights: Path | None = None
     """Of bottlenecks that were trained before, as `save` left them: nothing is trained, unless `onward` says so."""
     onward: bool = False

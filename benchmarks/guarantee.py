@@ -117,7 +117,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--subset", default="test", help="of the tape: nothing was fitted to it (default: test)")
     parser.add_argument("--policy", default="confidence", help="whose path is tried (default: confidence)")
     parser.add_argument("--delta", type=float, default=0.05, help="chance of a broken promise (default: 0.05)")
-    parser.add_argument("--calibration", type=int, metavar="M", help=f"samples (default: {SHARE:.0%} of the tape)")
+    parser.add_argument("--calibration", type=int, metavar="M", help=f"samples (default: {SHARE:.0%}% of the tape)")
     parser.add_argument("--seed", type=int, default=0, help="of the splits (default: 0)")
     return parser.parse_args()
 

@@ -2,7 +2,11 @@
 
 import argparse
 import json
+import re
+import runpy
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,3 +67,21 @@ def test_the_record_says_what_was_claimed_and_where_and_the_exit_code_whether_it
     printed = json.loads(capsys.readouterr().out)
     assert printed["claims"][0]["holds"] is (code == 0)
     assert printed["machine"]["packages"]["numpy"] == np.__version__
+
+
+def benchmarks() -> list[str]:
+    """As `make bench` runs them."""
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    (named,) = re.findall(r"^BENCHMARKS := (.+)$", makefile, re.MULTILINE)
+    return str(named).split()
+
+
+@pytest.mark.parametrize("name", benchmarks())
+def test_every_benchmark_says_what_it_does(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+    assert stopped.value.code == 0
+    assert "--help" in capsys.readouterr().out

@@ -250,9 +250,13 @@ def asked_of(bundle: Bundle, one: ExitSet) -> list[int]:
 
 
 def predicted(bundle: Bundle, sets: Sequence[ExitSet]) -> dict[str, float]:
-    """From the times of segments, and from who left on the calibration split."""
+    """From the times of segments, and from who left on the calibration split.
+
+    A segment of several sets takes as many turns as they do when they are measured: it finds its weights in the cache.
+    """
     roads = {one.name: road_of(bundle.manifest, asked_of(bundle, one)) for one in sets}
-    keys = list(dict.fromkeys(key for road in roads.values() for key in road))
+    apart = {_asks(one): roads[one.name] for one in sets}
+    keys = [key for road in apart.values() for key in road]
     seconds = time_segments(bundle, keys, POLICY, lambda done, total: tell("timing segments", done, total))
     return {
         one.name: sum(share * seconds[key] for share, key in zip(one.reach(), roads[one.name], strict=True))

@@ -76,7 +76,7 @@ def _cheapest(bench: Bench, side: Side, drop: float, half: float, on_average: bo
     unit_N, whole_N = bench.tape.group_N[bench.tape.rows("calibration")], _whole(bench, "calibration")
     fit_N = to_fit(unit_N)
     sure_N = ~fit_N if not fit_N.all() else fit_N
-    early, path = _early(bench, drop), list[_Step]()
+    early, path = _early(bench, drop, fit_N), list[_Step]()
     for split in _splits(bench.manifest, 1.0 if on_average else half):
         for branch in (one.cut for one in bench.manifest.branches if one.cut <= split):
             for before in early[branch]:
@@ -102,7 +102,8 @@ def _rules(heard: Heard) -> list[Rule]:
     """Those that no other one is as accurate as with as few bytes; and safe ones, which are not: every single rate,
     with an exit that ever fewer leave at.
     """
-    bounds = np.unique(np.quantile(heard.sure_N[heard.sure_N <= STRICTEST], np.linspace(0, 1, STEPS)).round(DIGITS))
+    there_N = heard.sure_N[heard.sure_N <= STRICTEST]
+    bounds = np.unique(np.quantile(there_N, np.linspace(0, 1, STEPS)).round(DIGITS)) if len(there_N) else np.empty(0)
     single = [
         Rule(branch=heard.branch, below=0.0, leave=leave, cheap=codec, rich=codec, before=heard.before)
         for codec in heard.codecs
@@ -135,12 +136,14 @@ def _at_most(whole_N: NDArray[np.bool_], right_N: NDArray[np.bool_]) -> float:
     return float(lost_N.mean() + _ERRORS * lost_N.std() / max(1, len(lost_N)) ** 0.5)
 
 
-def _early(bench: Bench, drop: float) -> dict[int, list[Thresholds]]:
-    """By branch, thresholds of those before it: none of them asked, or tuned to lose a part of what may be lost."""
+def _early(bench: Bench, drop: float, fit_N: NDArray[np.bool_]) -> dict[int, list[Thresholds]]:
+    """By branch, thresholds of those before it: none of them asked, or tuned to lose a part of what may be lost, on the
+    samples that find rules.
+    """
     cuts = sorted(branch.cut for branch in bench.manifest.branches)
     found: dict[int, list[Thresholds]] = {cut: [()] for cut in cuts}
     if len(cuts) > 1:
-        exits = Exits(recorded=evidence_of(bench.tape, "calibration"), charge=Charge.of(bench.manifest))
+        exits = Exits(recorded=evidence_of(bench.tape, "calibration").take(fit_N), charge=Charge.of(bench.manifest))
         for place, cut in enumerate(cuts[1:], start=1):
             tuned = (tune("confidence", cuts[:place], exits, drop=part * drop).rule for part in EARLY)
             found[cut] = list(dict.fromkeys([(), *(rule.thresholds for rule in tuned)]))

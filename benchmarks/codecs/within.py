@@ -11,6 +11,7 @@ past the half.
 # N samples
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.codecs.rates import DIGITS, STEPS, STRICTEST, Heard, Rule, Thresholds, rules_of
 from benchmarks.codecs.sides import SIDES, WITH, WITHOUT, Bench, Side
+from benchmarks.exits.tasks import SURE as ERRORS
 from offramp.bundle.manifest import Manifest
 from offramp.data.held_out import to_fit
 from offramp.exits.charge import Charge
@@ -30,8 +32,6 @@ from offramp_evaluation.metrics.intervals import Interval, bootstrap
 
 SURE = 0.9
 """Confidence of both ends of an interval together: of its upper end alone, 95 %."""
-_ERRORS = 1.645
-"""Standard errors that 95 % of all draws stay below."""
 EARLY = (0.0, 0.2, 0.4, 0.6, 0.8)
 """Parts of what may be lost that the branches before the last one asked are tuned to."""
 
@@ -76,17 +76,7 @@ def _cheapest(bench: Bench, side: Side, drop: float, half: float, on_average: bo
     unit_N, whole_N = bench.tape.group_N[bench.tape.rows("calibration")], _whole(bench, "calibration")
     fit_N = to_fit(unit_N)
     sure_N = ~fit_N if not fit_N.all() else fit_N
-    early, path = _early(bench, drop, fit_N), list[_Step]()
-    for split in _splits(bench.manifest, 1.0 if on_average else half):
-        for branch in (one.cut for one in bench.manifest.branches if one.cut <= split):
-            for before in early[branch]:
-                heard = _heard(bench, side, split, branch, "calibration", before, fit_N)
-                for rule in _rules(heard) if heard else ():
-                    assert heard is not None
-                    if not on_average or executed(bench.manifest, split, rule, heard) <= half:
-                        right_N, bytes_N = heard.under(rule)
-                        loses = _at_most(whole_N[fit_N], right_N)
-                        path.append(_Step(split=split, rule=rule, nbytes=float(bytes_N.mean()), loses=loses))
+    path = list(_tried(bench, side, drop, half, on_average, fit_N))
     found = None
     for step in _safest_first(path):
         rule = step.rule
@@ -96,6 +86,32 @@ def _cheapest(bench: Bench, side: Side, drop: float, half: float, on_average: bo
             break
         found = step.split, rule
     return found
+
+
+def _tried(
+    bench: Bench, side: Side, drop: float, half: float, on_average: bool, fit_N: NDArray[np.bool_]
+) -> Iterator["_Step"]:
+    """Every rule that may be taken, and what it was worth to those who find rules."""
+    whole_N, early = _whole(bench, "calibration")[fit_N], _early(bench, drop, fit_N)
+    for split, branch, before in _places(bench.manifest, 1.0 if on_average else half, early):
+        heard = _heard(bench, side, split, branch, "calibration", before, fit_N)
+        if heard is None:
+            continue
+        for rule in _rules(heard):
+            if not on_average or executed(bench.manifest, split, rule, heard) <= half:
+                right_N, bytes_N = heard.under(rule)
+                loses = _at_most(whole_N, right_N)
+                yield _Step(split=split, rule=rule, nbytes=float(bytes_N.mean()), loses=loses)
+
+
+def _places(
+    manifest: Manifest, most: float, early: dict[int, list[Thresholds]]
+) -> Iterator[tuple[int, int, Thresholds]]:
+    """Splits up to `most` of the operations, the last branch asked before each, and thresholds of those before that."""
+    for split in _splits(manifest, most):
+        for branch in (one.cut for one in manifest.branches if one.cut <= split):
+            for before in early[branch]:
+                yield split, branch, before
 
 
 def _rules(heard: Heard) -> list[Rule]:
@@ -131,9 +147,9 @@ def _safest_first(path: list[_Step]) -> list[_Step]:
 
 
 def _at_most(whole_N: NDArray[np.bool_], right_N: NDArray[np.bool_]) -> float:
-    """What is lost, and 1.645 standard errors."""
+    """What is lost, and as many standard errors as 95 % of all draws stay below."""
     lost_N = whole_N.astype(np.float64) - right_N
-    return float(lost_N.mean() + _ERRORS * lost_N.std() / max(1, len(lost_N)) ** 0.5)
+    return float(lost_N.mean() + ERRORS * lost_N.std() / max(1, len(lost_N)) ** 0.5)
 
 
 def _early(bench: Bench, drop: float, fit_N: NDArray[np.bool_]) -> dict[int, list[Thresholds]]:

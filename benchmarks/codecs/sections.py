@@ -74,8 +74,8 @@ def within_reach(record: Record, drop: float) -> list[str]:
         f"the calibration samples finds the plans, the other one says it of them in turn, those first that surely lose "
         f"least, up to the first that it cannot be said of (fixed-sequence testing). At most half on the device: "
         f"half of the operations come before the split, or the device executes no more for an average sample. Bytes "
-        f"are of an average sample, and who leaves takes none; operations are those that the device executes, branches and "
-        f"encoder included; each end of the interval is passed once in twenty times.",
+        f"are of an average sample, and who leaves takes none; operations are those that the device executes, branches "
+        f"and encoder included; each end of the interval is passed once in twenty times.",
         "",
         *table([*head, "points lost"], found),
     ]

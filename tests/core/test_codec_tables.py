@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from offramp.bundle.store import Bundle, open_bundle, write_manifest
 from offramp.bundle.tables import MAX_TABLES, TABLES, read_tables, write_tables
 from offramp.codecs.catalog import codec_names, open_codec
 from offramp.errors import BundleError
-from tests.support.features import FEATURE_CUT, a_manifest_sending, a_tensor, noise, with_tables
+from tests.support.features import FEATURE_CUT, a_manifest_sending, a_tensor, noise, noise_of, with_code, with_tables
 from tests.support.tiny_bundle import write_tiny_bundle
 
 MANIFEST = with_tables(a_manifest_sending(a_tensor(4, 6), a_tensor(8, low=0.0)))
@@ -97,3 +98,41 @@ def test_a_file_that_grows_without_end_is_not_unpacked(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "codecs.npz", **{"1.affine8.dictionary": np.zeros(MAX_TABLES, np.uint8)})
     with pytest.raises(BundleError, match="unpacks to"):
         read_tables(tmp_path / "codecs.npz", SHAPES)
+
+
+CODED = with_code(a_manifest_sending(a_tensor(8)), 6, 4, 2)
+CODE_SHAPES = {"slim": ((6, 4, 2),)}
+
+
+def test_a_probe_that_was_written_chooses_as_the_one_that_was_made(tmp_path: Path) -> None:
+    write_tables(tmp_path / "codecs.npz", CODED.tables)
+    again = replace(CODED, tables=read_tables(tmp_path / "codecs.npz", CODE_SHAPES))
+    codecs = [open_codec("slim/affine4:sure7+range", manifest, FEATURE_CUT) for manifest in (CODED, again)]
+    codes = [noise_of(CODED.crossing(FEATURE_CUT, "slim"), seed=seed) for seed in range(20)]
+    made, read = ([codec.encode(code) for code in codes] for codec in codecs)
+    assert made == read
+    assert {payload[0] for payload in made} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("what", "array", "message"),
+    [
+        ("channels", np.array([3, 7], "<u2"), "3, 7. channels where a code has 6"),
+        ("channels", np.array([4, 4], "<u2"), "4, 4. channels"),
+        ("channels", np.array([6], "<u2"), "6. channels"),
+        ("channels", np.array([[3, 6]], "<u2"), "channels where a code has 6"),
+        ("weight", np.zeros((47, 3), "<f4"), "48 values"),
+        ("weight", np.full((48, 3), np.nan, "<f4"), "not finite"),
+        ("scale", np.zeros(3, "<f4"), "2 numbers"),
+        ("bias", np.zeros((2, 4), "<f4"), "2 numbers"),
+        ("bias", np.zeros((2, 3)), "float64"),
+    ],
+)
+def test_a_probe_of_another_code_is_refused(what: str, array: np.ndarray, message: str, tmp_path: Path) -> None:
+    place = tmp_path / "codecs.npz"
+    write_tables(place, CODED.tables)
+    with np.load(place) as arrays:
+        found = {name: arrays[name] for name in arrays}
+    np.savez(place, **{**found, f"slim.probe.{what}": array})
+    with pytest.raises(BundleError, match=message):
+        read_tables(place, CODE_SHAPES)

@@ -82,7 +82,10 @@ MORE = {
     ),
     "code": tuple(
         f"slim/{name}"
-        for name in ("affine8", "affine3:5", "float16:2", "affine8+range", "affine4:3+range", "affine2:5+range")
+        for name in (
+            *("affine8", "affine3:5", "float16:2", "affine8+range", "affine4:3+range", "affine2:5+range"),
+            *("affine4:sure5+range", "affine3:sure9999"),  # one sends half of the channels, one all
+        )
     ),
 }
 """Of the names that are not listed, those that have parts of their own."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from offramp.bundle.manifest import Manifest, SampleSpec
 from offramp.bundle.specs import BottleneckSpec, CutSpec, TensorSpec
-from offramp.bundle.tables import LEVELS, TOTAL, CutTables, TensorTables
+from offramp.bundle.tables import LEVELS, TOTAL, CutTables, ProbeTables, TensorTables
 from offramp.records import Array, Feature
 from tests.support.manifests import a_manifest
 
@@ -65,12 +65,26 @@ def with_code(
         name=name, cut=FEATURE_CUT, tensor=tensor, encoder_macs=50, tail_macs=3100, own_tail=own_tail, codecs=codecs
     )
     known = CutTables(
-        tensors=(tables_of(tensor),), dictionaries=dict.fromkeys(("affine8:1", f"affine4:{shape[0]}"), bytes(512))
+        tensors=(tables_of(tensor),),
+        dictionaries=dict.fromkeys(("affine8:1", f"affine4:{shape[0]}"), bytes(512)),
+        probe=probe_of(tensor) if shape[0] > 1 else None,
     )
     return replace(
         manifest,
         bottlenecks=(*manifest.bottlenecks, spec),
         tables={**manifest.tables, name: known} if tables else manifest.tables,
+    )
+
+
+def probe_of(tensor: TensorSpec, *, classes: int = 3, seed: int = 0) -> ProbeTables:
+    """Of half and of all channels, with random weights that say something."""
+    channels, places = tensor.shape[0], int(np.prod(tensor.shape[1:]))
+    rng = np.random.default_rng(seed)
+    return ProbeTables(
+        channels_R=np.array([(channels + 1) // 2, channels], np.uint16),
+        weight_VK=rng.normal(0, 2, (channels * places, classes)).astype(np.float32),
+        scale_R=np.ones(2, np.float32),
+        bias_RK=np.zeros((2, classes), np.float32),
     )
 
 

@@ -11,18 +11,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from offramp.bundle.tables import CutTables
+from offramp.bundle.tables import CutTables, ProbeTables
 from offramp.data import Parts
 from offramp.errors import ModelError
 from offramp_builder.bottlenecks.around import Around, check_bottlenecks
 from offramp_builder.bottlenecks.bottleneck import Bottleneck
-from offramp_builder.bottlenecks.choosing import Judged, judge, worth_trying
+from offramp_builder.bottlenecks.choosing import Judged, codes, judge, worth_trying
 from offramp_builder.bottlenecks.detour import Detour, Stages
 from offramp_builder.bottlenecks.layers import Heeding, folded
 from offramp_builder.bottlenecks.lessons import Lessons, lessons
+from offramp_builder.bottlenecks.probing import SAMPLES, fit_probe
 from offramp_builder.bottlenecks.school import School, Waiting, some_features, spread_batches
 from offramp_builder.bottlenecks.settings import BottleneckRequest, BottleneckSettings
 from offramp_builder.branches.cache import Progress
@@ -53,7 +55,7 @@ class TrainedBottleneck:
     bottleneck: Bottleneck
     request: BottleneckRequest
     tables: CutTables
-    """Of its code: how often each level occurs."""
+    """Of its code: how often each level occurs, and its probe."""
     judged: tuple[Judged, ...]
     """Every rate, on calibration samples; the cheapest first."""
 
@@ -114,6 +116,7 @@ def train_bottlenecks(
         state[name] = detour.state_dict()
         ready = _ready(detour, around, name, settings)
         tables = tabulate_codes(captured, [ready], spread_batches(parts.calibration, _TABULATED))[name]
+        tables = replace(tables, probe=_probe(captured, ready, detour, parts))
         judged = judge(captured, ready, detour.rates, parts.calibration, tables, progress=progress)
         ready = replace(ready, codecs=worth_trying(judged))
         found.append(TrainedBottleneck(bottleneck=ready, request=request, tables=tables, judged=judged))
@@ -203,6 +206,16 @@ def _ready(detour: Detour, around: Around, name: str, settings: BottleneckSettin
         decoder=folded(detour.decoder),
         tail=_shipped(detour.tail) if settings.own_tail else None,
     )
+
+
+def _probe(captured: Captured, bottleneck: Bottleneck, detour: Detour, parts: Parts) -> ProbeTables | None:
+    """Of a code that has several numbers of channels."""
+    sent = detour.rates.sent
+    if len(sent) < 2:
+        return None
+    rows = np.unique(np.linspace(0, len(parts.train) - 1, SAMPLES).astype(np.int64))
+    some = parts.train.take(rows)
+    return fit_probe(codes(captured, bottleneck, some), some.truth_N, sent, detour.classes)
 
 
 def _shipped(tail: nn.Module) -> nn.Module:

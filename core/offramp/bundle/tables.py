@@ -1,13 +1,14 @@
 """What codecs of a bundle know beyond each tensor's range: made from calibration samples, shipped in one file.
 
-    graph/codecs.npz    ranges of channels, how often each level occurs, dictionaries
+    graph/codecs.npz    ranges of channels, how often each level occurs, dictionaries, probes of codes
 
 Both ends execute it, so it lies under graph/ and the model digest covers it. A bundle without it is complete: it
 does not offer the codecs that need it.
 
-# C channels, L levels (256)
+# C channels, L levels (256), R numbers of channels, V values of a code, K classes
 """
 
+import math
 import re
 import zipfile
 from collections.abc import Mapping
@@ -43,6 +44,21 @@ class TensorTables:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ProbeTables:
+    """A linear probe of a bottleneck's code: what its first channels say of the answer, for several numbers of them.
+
+    logits of the first c channels = scale_R[r] · (flat code · weight_VK, over those channels) + bias_RK[r]
+    """
+
+    channels_R: NDArray[np.uint16]
+    """Numbers of channels, rising; the last is all that are ever sent."""
+    weight_VK: NDArray[np.float32]
+    """Of the values of `channels_R[-1]` channels, one channel after the other."""
+    scale_R: NDArray[np.float32]
+    bias_RK: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CutTables:
     """Of the tensors that cross one cut, or of a bottleneck's code."""
 
@@ -50,6 +66,8 @@ class CutTables:
     """One for each tensor, or none at all."""
     dictionaries: Mapping[str, bytes] = field(default_factory=dict)
     """zstd dictionaries by the codec that they follow, such as `affine4c`; only where they save something."""
+    probe: ProbeTables | None = None
+    """Of a code that has several rates."""
 
 
 NO_TABLES = CutTables()
@@ -70,6 +88,11 @@ def write_tables(path: Path, tables: Mapping[int | str, CutTables]) -> None:
             arrays[f"{place}.{index}.own_counts"] = tensor.own_counts_CL.astype("<u2")
         for codec, dictionary in there.dictionaries.items():
             arrays[f"{place}.{codec}.dictionary"] = np.frombuffer(dictionary, np.uint8)
+        if there.probe is not None:
+            arrays[f"{place}.probe.channels"] = there.probe.channels_R.astype("<u2")
+            arrays[f"{place}.probe.weight"] = there.probe.weight_VK.astype("<f4")
+            arrays[f"{place}.probe.scale"] = there.probe.scale_R.astype("<f4")
+            arrays[f"{place}.probe.bias"] = there.probe.bias_RK.astype("<f4")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -113,6 +136,7 @@ def _read(arrays: Mapping[str, NDArray[np.generic]], shapes: Shapes) -> dict[int
                 for name, array in found.items()
                 if name.endswith(".dictionary")
             },
+            probe=_probe(found, shapes[place]) if "probe.channels" in found else None,
         )
         for place, found in places.items()
     }
@@ -134,6 +158,28 @@ def _tensor(found: Mapping[str, NDArray[np.generic]], index: str, shape: tuple[i
             raise ValueError(f"{which} of shape {counts_CL.shape} that do not add up to {TOTAL} in each row")
         counts.append(counts_CL)
     return TensorTables(axis=axis, low_C=low_C, high_C=high_C, counts_CL=counts[0], own_counts_CL=counts[1])
+
+
+def _probe(found: Mapping[str, NDArray[np.generic]], shapes: tuple[tuple[int, ...], ...]) -> ProbeTables:
+    channels_R = _typed(found["probe.channels"], "<u2")
+    weight_VK, scale_R, bias_RK = (_typed(found[f"probe.{what}"], "<f4") for what in ("weight", "scale", "bias"))
+    ((channels, *places),) = shapes
+    rising = channels_R.ndim == 1 and (np.diff(channels_R.astype(int), prepend=0) > 0).all()
+    if not rising or not 1 < len(channels_R) < 256 or channels_R[-1] > channels:
+        raise ValueError(f"a probe of {channels_R.tolist()[:8]} channels where a code has {channels}")
+    rates, values = len(channels_R), int(channels_R[-1]) * math.prod(places)
+    shaped = (
+        weight_VK.ndim == 2
+        and len(weight_VK) == values
+        and scale_R.shape == (rates,)
+        and bias_RK.shape == (rates, weight_VK.shape[1])
+    )
+    if not shaped or not all(np.isfinite(array).all() for array in (weight_VK, scale_R, bias_RK)):
+        raise ValueError(
+            f"a probe of shapes {weight_VK.shape}, {scale_R.shape}, {bias_RK.shape}, or not finite, for {rates} "
+            f"numbers of channels and {values} values"
+        )
+    return ProbeTables(channels_R=channels_R, weight_VK=weight_VK, scale_R=scale_R, bias_RK=bias_RK)
 
 
 def _typed(array: NDArray[np.generic], dtype: str) -> NDArray[Any]:

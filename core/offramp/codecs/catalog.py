@@ -1,7 +1,7 @@
 """Every codec there is, by name: `base[:parameter][+entropy]`, such as `affine4c+zstd-dict` or `jpeg:75`.
 
 Before a bottleneck's code stands its name, and the parameter says how many of its channels are sent:
-`slim/affine4:8+range`.
+`slim/affine4:8+range`; or how sure the channels sent shall be, as many as it takes: `slim/affine4:sure9+range`.
 
 A new base is a class that follows `offramp.codecs.packer.Packer`, in a file of its own, and a line in BASES; an entropy
 stage one that follows `offramp.codecs.stage.EntropyStage`, and a line in ENTROPY_STAGES.
@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from offramp.bundle.manifest import Manifest
 from offramp.bundle.specs import BottleneckSpec
-from offramp.bundle.tables import NO_TABLES
+from offramp.bundle.tables import NO_TABLES, ProbeTables
+from offramp.codecs.adaptive import Adaptive, AdaptiveStage, Probe, sure_of
 from offramp.codecs.affine import GRAINS, Affine, Grain
 from offramp.codecs.codec import Codec
 from offramp.codecs.delta import Delta
@@ -115,6 +116,15 @@ _NAME = re.compile(
 _CHANNELS = re.compile(r"[1-9]\d{0,4}")
 
 
+class _Adapting(NamedTuple):
+    """What chooses among codecs of one code, for each sample."""
+
+    probe: ProbeTables
+    sure: float
+    names: tuple[str, ...]
+    """Of the codecs, the one of fewest channels first."""
+
+
 class _Parts(NamedTuple):
     """What a name consists of."""
 
@@ -122,14 +132,16 @@ class _Parts(NamedTuple):
     parameter: str
     stage: Stage | None
     crossing: Crossing
+    adapting: _Adapting | None = None
 
 
 class _Opened(NamedTuple):
-    """The two halves of a codec, and what they are for."""
+    """The two halves of a codec, and what they are for; of one that adapts, those for all channels."""
 
     packer: Packer
     entropy: EntropyStage | None
     crossing: Crossing
+    adapting: _Adapting | None = None
 
 
 def open_codec(name: str, manifest: Manifest, cut: int) -> Codec:
@@ -140,6 +152,9 @@ def open_codec(name: str, manifest: Manifest, cut: int) -> Codec:
         PlanError: The bundle keeps no such cut.
     """
     opened = _open(name, manifest, cut)
+    if adapting := opened.adapting:
+        rates = [open_codec(one, manifest, cut) for one in adapting.names]
+        return Adaptive(name, Probe(adapting.probe), adapting.sure, rates)
     codec = Stacked(name, opened.packer, opened.entropy)
     if opened.crossing.kind != CODE:
         return codec
@@ -154,7 +169,11 @@ def open_stage(name: str, manifest: Manifest, cut: int) -> EntropyStage | None:
         UnknownNameError: As `open_codec` does.
         PlanError: The bundle keeps no such cut.
     """
-    return _open(name, manifest, cut).entropy
+    opened = _open(name, manifest, cut)
+    if opened.adapting is None or opened.entropy is None:
+        return opened.entropy
+    stages = (open_stage(one, manifest, cut) for one in opened.adapting.names)
+    return AdaptiveStage(name, [stage for stage in stages if stage])
 
 
 def _open(name: str, manifest: Manifest, cut: int) -> _Opened:
@@ -169,16 +188,18 @@ def _open(name: str, manifest: Manifest, cut: int) -> _Opened:
             f"known: {', '.join(codec_names(manifest, cut)) or 'none'}"
         )
     packer = parts.base.open(parts.crossing, parts.parameter)
-    if parts.stage is None:
-        return _Opened(packer, None, parts.crossing)
-    packed = Packed(base=match["base"], packer=packer, crossing=parts.crossing)
-    return _Opened(packer, parts.stage.open(packed), parts.crossing)
+    entropy = None
+    if parts.stage is not None:
+        entropy = parts.stage.open(Packed(base=match["base"], packer=packer, crossing=parts.crossing))
+    return _Opened(packer, entropy, parts.crossing, parts.adapting)
 
 
 def _parts(match: re.Match[str], manifest: Manifest, crossing: Crossing) -> tuple[_Parts, str]:
     """What a name of this form means at a crossing, and why it cannot be used there; empty where it can."""
     base, parameter, entropy = BASES[match["base"]], match["parameter"] or "", match["entropy"]
     reason = ""
+    if match["via"] and sure_of(parameter):
+        return _adapting_parts(match, manifest, crossing)
     if match["via"]:
         crossing, reason = _code(manifest, crossing, match["via"], base, parameter)
         parameter = ""
@@ -194,6 +215,25 @@ def _parts(match: re.Match[str], manifest: Manifest, crossing: Crossing) -> tupl
         stage = ENTROPY_STAGES[entropy]
         reason = stage.refusal(match["base"], crossing)
     return _Parts(base, parameter, stage, crossing), reason
+
+
+def _adapting_parts(match: re.Match[str], manifest: Manifest, crossing: Crossing) -> tuple[_Parts, str]:
+    """The same of a codec that adapts: it can be used where those can which it chooses among."""
+    via, base, sure = match["via"], match["base"], sure_of(match["parameter"])
+    probe = manifest.tables.get(via, NO_TABLES).probe
+    counts = () if probe is None else tuple(probe.channels_R.tolist())
+    ending = f"+{match['entropy']}" if match["entropy"] else ""
+    names = tuple(f"{via}/{base}:{count}{ending}" for count in counts)
+    found = _Parts(BASES[base], "", None, crossing)
+    for name in names or (f"{via}/{base}{ending}",):
+        one = _NAME.fullmatch(name)
+        assert one is not None
+        found, reason = _parts(one, manifest, crossing)
+        if reason:
+            return found, reason
+    if probe is None or sure is None:
+        return found, f"the bundle ships no probe of {via}'s code; build it again, or write how many channels are sent"
+    return found._replace(adapting=_Adapting(probe, sure, names)), ""
 
 
 def codec_names(manifest: Manifest, cut: int) -> list[str]:
@@ -235,11 +275,11 @@ def _names(manifest: Manifest, cut: int, *, every: bool) -> list[str]:
 
 
 def _every_code(spec: BottleneckSpec) -> Iterator[str]:
-    """All ways to write a code, possible or not; of the numbers of channels one, half and all."""
-    for channels in sorted({1, (spec.channels + 1) // 2, spec.channels}):
+    """All ways to write a code, possible or not; of the numbers of channels one, half, all, and as many as it takes."""
+    for parameter in (*sorted({1, (spec.channels + 1) // 2, spec.channels}), "sure9"):
         for base in BASES:
-            yield f"{base}:{channels}"
-            yield from (f"{base}:{channels}+{stage}" for stage in ENTROPY_STAGES)
+            yield f"{base}:{parameter}"
+            yield from (f"{base}:{parameter}+{stage}" for stage in ENTROPY_STAGES)
 
 
 def _code(manifest: Manifest, plain: Crossing, via: str, base: Base, parameter: str) -> tuple[Crossing, str]:
@@ -253,7 +293,8 @@ def _code(manifest: Manifest, plain: Crossing, via: str, base: Base, parameter: 
         return plain, "the code of a bottleneck is written by affine8, affine4 and the like, float16 or float32"
     if parameter:
         if not _CHANNELS.fullmatch(parameter) or int(parameter) > channels:
-            return plain, f"{via} has {channels} channels; write :1 to :{channels} of them, or none for all"
+            adapts = ", or :sure9 for as many as make 90 % sure" if manifest.tables.get(via, NO_TABLES).probe else ""
+            return plain, f"{via} has {channels} channels; write :1 to :{channels} of them, or none for all{adapts}"
         channels = int(parameter)
     return first_channels(plain.cut, tensor, channels, manifest.tables.get(via, NO_TABLES)), ""
 

@@ -12,6 +12,7 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from offramp.codecs.adaptive import is_adaptive
 from offramp.exits.catalog import open_policy
 from offramp.exits.policy import BranchOutputs
 from offramp.exits.walk import STAYED, walk
@@ -130,12 +131,12 @@ class Judge:
 def doubting(
     kept: Sequence[Candidate], walks: Sequence[Walk], rivals: Sequence[Ending], observations: Observations
 ) -> Iterator[tuple[Walk, Ending]]:
-    """Two rates of one bottleneck, the higher one for whom the last branch is not sure of.
+    """Two rates of one bottleneck, the higher one for whom the last branch is not sure of; what adapts needs no branch.
 
     Under rules that are worth keeping with one of them, and under those that hardly ask for more than the doubt: one
     branch, at its strictest. Tails and encoders are the same for both rates, so that codecs and bytes alone differ.
     """
-    codes = [ending for ending in rivals if via_of(ending.codec)]
+    codes = [ending for ending in rivals if via_of(ending.codec) and not is_adaptive(ending.codec)]
     if not codes:
         return
     wanted = {item.exit for item in kept if item.via}

@@ -1,0 +1,131 @@
+"""A rate for each sample, chosen by its code: `slim/affine2:sure9` sends as few channels as will do.
+
+    code [1, C, …] ─► linear probe of its first 4, 8, 16, … channels ─► what each would answer
+                                                     └─► the fewest that say with 0.9 what all of them say
+    payload: which number of channels (1 byte), then the payload of `slim/affine2:8`, or of as many as it was
+
+A number of channels says what all say with the probability that two answers, one drawn by each, are the same. The probe
+is a guess at what the edge will make of the code, and far cheaper: some microseconds, where a branch of the network
+takes as long as a stage. Whether the guesses are any good is for calibration samples to tell, as of every codec.
+
+# C channels, R numbers of channels, V values of a code, K classes
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from offramp.bundle.tables import ProbeTables
+from offramp.codecs.codec import Codec
+from offramp.codecs.stage import EntropyStage
+from offramp.errors import PayloadError
+from offramp.records import Array, Feature
+from offramp.units import Bytes
+
+_SURE = re.compile(r"sure(?P<digits>\d{1,4})")
+_ADAPTIVE = re.compile(r"[a-z0-9-]+/[a-z0-9]+:sure\d")
+_INDEX = 1
+"""Bytes that say which number of channels follows."""
+
+
+def is_adaptive(codec: str) -> bool:
+    """Whether a codec's name asks for a rate for each sample."""
+    return _ADAPTIVE.match(codec) is not None
+
+
+def sure_of(parameter: str) -> float | None:
+    """0.95 of `sure95`: the digits behind the point; None of what is no such parameter."""
+    match = _SURE.fullmatch(parameter)
+    return float(f"0.{match['digits']}") if match and int(match["digits"]) else None
+
+
+def sure_name(sure: float) -> str:
+    """`sure95` of 0.95."""
+    return f"sure{f'{sure:.4f}'.rstrip('0').partition('.')[2]}"
+
+
+class Probe:
+    """Says how many channels of a code will do."""
+
+    def __init__(self, tables: ProbeTables) -> None:
+        self._values = len(tables.weight_VK)
+        places = self._values // int(tables.channels_R[-1])
+        ends = (tables.channels_R.astype(int) * places).tolist()
+        self._sections = [
+            _Section(slice(start, stop), np.ascontiguousarray(tables.weight_VK[start:stop]))
+            for start, stop in zip((0, *ends[:-1]), ends, strict=True)
+        ]
+        self._scale_R1, self._bias_RK = tables.scale_R[:, None], tables.bias_RK
+
+    def index(self, code: Array, sure: float) -> int:
+        """Of the first number of channels that says with this probability what all say; the last, if none does."""
+        flat = code.reshape(-1)
+        said_RK = np.array([np.dot(flat[place], weight) for place, weight in self._sections])
+        said_RK = said_RK.cumsum(0) * self._scale_R1 + self._bias_RK
+        said_RK -= said_RK.max(1, keepdims=True)
+        np.exp(said_RK, said_RK)
+        # Not divided by its sum, which costs as much as all before: compared against so much of both sums.
+        alike_R = said_RK @ said_RK[-1]
+        total_R = said_RK.sum(1)
+        enough_R = alike_R >= sure * total_R[-1] * total_R
+        enough_R[-1] = True
+        return int(enough_R.argmax())
+
+
+class _Section(NamedTuple):
+    """The channels that a number of them has beyond the one before."""
+
+    place: slice
+    """Of their values in a flat code."""
+    weight: Array
+
+
+class Adaptive:
+    """A codec of codecs, one for each number of channels."""
+
+    def __init__(self, name: str, probe: Probe, sure: float, rates: Sequence[Codec]) -> None:
+        self.name = name
+        self.max_payload = Bytes(_INDEX + max(rate.max_payload for rate in rates))
+        self._probe, self._sure, self._rates = probe, sure, rates
+
+    def encode(self, feature: Feature) -> bytes:
+        index = self._probe.index(feature[0], self._sure)
+        return index.to_bytes(_INDEX, "little") + self._rates[index].encode(feature)
+
+    def decode(self, payload: bytes) -> Feature:
+        if len(payload) > self.max_payload:
+            raise PayloadError(
+                f"a payload of {len(payload)} bytes where {self.name} takes at most {self.max_payload}: malformed, or "
+                "of another plan"
+            )
+        index = _index_of(payload, len(self._rates), self.name)
+        return self._rates[index].decode(payload[_INDEX:])
+
+
+class AdaptiveStage:
+    """The entropy stage behind what an adaptive codec without one has written."""
+
+    def __init__(self, name: str, stages: Sequence[EntropyStage]) -> None:
+        self.max_payload = Bytes(_INDEX + max(stage.max_payload for stage in stages))
+        self._name, self._stages = name, stages
+
+    def compress(self, packed: bytes | memoryview) -> bytes:
+        packed = bytes(packed)
+        return packed[:_INDEX] + self._stages[packed[0]].compress(packed[_INDEX:])
+
+    def decompress(self, payload: bytes) -> bytes:
+        index = _index_of(payload, len(self._stages), self._name)
+        return payload[:_INDEX] + self._stages[index].decompress(payload[_INDEX:])
+
+
+def _index_of(payload: bytes, count: int, name: str) -> int:
+    if not payload:
+        raise PayloadError(f"a payload of 0 bytes where {name} begins with which number of channels follows")
+    if payload[0] >= count:
+        raise PayloadError(
+            f"a payload of {len(payload)} bytes begins with {payload[0]}, and {name} knows {count} numbers of "
+            "channels, counted from 0: truncated, malformed, or of another plan"
+        )
+    return payload[0]

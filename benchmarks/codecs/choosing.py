@@ -2,6 +2,7 @@
 
     calibration samples ─► the rules that send least at an accuracy     for each way to choose, and each single rate
     test samples        ─► their accuracy and bytes ─► against single rates as accurate, or mixtures of them
+                        ─► those of codes that choose for themselves ─► against the same
 
 # N test samples, C codecs, R replicates
 """
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.codecs.rates import Heard, Rule, Tried, cheapest_at, mixture, rate_of_each, rules_of
+from benchmarks.codecs.rates import STRICTEST, Heard, Rule, Tried, cheapest_at, mixture, rate_of_each, rules_of
 from benchmarks.codecs.sides import LINKS, Bench
+from offramp.codecs.adaptive import is_adaptive
 from offramp.plan import Plan, via_of
 from offramp_evaluation.metrics.intervals import MEAN, number_units, replicate
 
@@ -45,8 +47,8 @@ MANY, MANY_OR_EXIT = "many", "many-exit"
 
 
 def study(bench: Bench) -> dict[str, Any] | None:
-    """Where the first bottleneck is, for each single rate worth having, of all bottlenecks there; None without one, or
-    without a branch up to it.
+    """Where the first bottleneck is, for each single rate worth having, of all bottlenecks there, and for each codec
+    that chooses the rate by the code; None without one, or without a branch up to it.
 
     A rate that answers no better than a branch which sends nothing is not worth having.
     """
@@ -55,9 +57,11 @@ def study(bench: Bench) -> dict[str, Any] | None:
     branches = [branch.cut for branch in manifest.branches if spec is not None and branch.cut <= spec.cut]
     if spec is None or not branches:
         return None
-    codecs = [entry.codec for entry in tape.header.codecs if entry.split == spec.cut and via_of(entry.codec)]
+    every = [entry.codec for entry in tape.header.codecs if entry.split == spec.cut and via_of(entry.codec)]
+    fixed = [codec for codec in every if not is_adaptive(codec)]
     tuning, test = (
-        {cut: Heard.of(tape, spec.cut, codecs, cut, subset) for cut in branches} for subset in ("calibration", "test")
+        {cut: Heard.of(tape, spec.cut, codecs, cut, subset) for cut in branches}
+        for subset, codecs in (("calibration", fixed), ("test", every))
     )
     singles = _rules(tuning, pairs=False, exits=False)
     tried = {way.name: _rules(tuning, pairs=way.pairs, exits=way.exits) for way in WAYS}
@@ -73,7 +77,15 @@ def study(bench: Bench) -> dict[str, Any] | None:
         for name, exits in ((MANY, False), (MANY_OR_EXIT, True)):
             ways[name] = judge.saved(*rate_of_each(tuning[last], test[last], single.accuracy, exits=exits))
         points.append(judge.alone(single.rule) | {"ways": ways})
-    return {"split": spec.cut, "board": BOARD, "links": list(LINKS), "points": points} if points else None
+    told = Heard.of(tape, spec.cut, every, last, "calibration")
+    own = [
+        {"codec": codec} | judge.of_rule(Rule(branch=last, below=0.0, leave=STRICTEST, cheap=codec, rich=codec))
+        for codec, right_N in zip(every, told.right_CN, strict=True)
+        if is_adaptive(codec) and right_N.mean() > alone
+    ]
+    if not points and not own:
+        return None
+    return {"split": spec.cut, "board": BOARD, "links": list(LINKS), "points": points, "own": own}
 
 
 def _rules(heard: dict[int, Heard], *, pairs: bool, exits: bool) -> list[Tried]:

@@ -74,14 +74,17 @@ def _near_claimed(task: Task, record: dict[str, Any]) -> Iterator[Claim]:
 
 
 def _choices_claimed(task: Task, record: dict[str, Any]) -> Iterator[Claim]:
-    """The median over single rates."""
-    for way in choosing.WAYS if record.get("choices") else ():
-        points = [point["ways"][way.name] for point in record["choices"]["points"]]
+    """The median over single rates, or over codecs that choose for themselves."""
+    found = record.get("choices") or {"points": []}
+    ways = {way.title: [point["ways"][way.name] for point in found["points"]] for way in choosing.WAYS}
+    for title, points in {**ways, "a rate that the code chooses": found.get("own", [])}.items():
+        if not points:
+            continue
         saved = float(np.median([one["saved"] for one in points]))
         pairs = [pair for one in points for pair in zip(one["latency"], one["rival_latency"], strict=True)]
         slower = [own / rival - 1 for own, rival in pairs]
         detail = f"latency {100 * min(slower):+.0f} to {100 * max(slower):+.0f} %"
-        name = f"{task.name}: saved by {way.title}"
+        name = f"{task.name}: saved by {title}"
         yield Claim(name=name, found=saved, limit=SAVED, at_most=False, unit="", detail=detail)
 
 

@@ -104,7 +104,13 @@ def a_record(**changed: Any) -> dict[str, Any]:
         "jpeg": 1_000.0,
         "spots": [asdict(spot) for spot in SPOTS],
         "contests": [a_contest("250kbit,10ms", 30.0, 40.0), a_contest("5mbit,10ms", 30.0, 30.0)],
-        "choices": {"split": 1, "board": 20.0, "links": ["1mbit,10ms"], "points": [a_point(0.30), a_point(0.40)]},
+        "choices": {
+            "split": 1,
+            "board": 20.0,
+            "links": ["1mbit,10ms"],
+            "points": [a_point(0.30), a_point(0.40)],
+            "own": [a_point(0.50)["ways"]["two"] | {"codec": "nested/affine2:sure9"}],
+        },
         "within": {"all": a_plan_near(90.0, split=1), "unlearned": a_plan_near(200.0, split=2)},
         "windows": [{"link": "5mbit,10ms", "codec": "nested/affine4:8", "rival": "jpeg:90", "from": 41.0, "to": 3.0}],
         "hosts": {"whole": 1.5e-3},
@@ -129,6 +135,7 @@ def test_claims_are_those_of_the_record() -> None:
     assert held["with exits, over float32 within 1 point"] == (pytest.approx(364.1, abs=0.1), True)
     assert held["behind one for the rate alone"][1] is False
     assert held["saved by two rates"] == (pytest.approx(0.35), True)
+    assert held["saved by a rate that the code chooses"] == (pytest.approx(0.5), True)
     assert held["gained over 250kbit,10ms by learning"] == (pytest.approx(0.25), True)
     assert held["gained over 5mbit,10ms by learning"] == (0.0, False)
     assert held["gained over 5mbit,10ms by compressing"] == (pytest.approx(0.5), True)
@@ -179,6 +186,11 @@ def test_the_chapter_marks_where_learned_codecs_gain() -> None:
     lines = chapter.chapter([a_record()]).splitlines()
     assert "| 250kbit,10ms | 20 × | **30.0, -50, -25** |" in lines
     assert "| 5mbit,10ms | 20 × | 30.0, -50, 0 |" in lines
+
+
+def test_the_chapter_tells_what_a_code_saves_that_chooses_its_rate() -> None:
+    lines = chapter.chapter([a_record()]).splitlines()
+    assert "| `nested/affine2:sure9` | 90.00 | 40 | 50 % (45 to 55) | `b` | 30.0 to 33.0 |" in lines
 
 
 def test_the_chapter_marks_rates_at_which_one_for_all_is_behind() -> None:

@@ -105,7 +105,7 @@ def test_every_tenth_takes_the_dear_rate_only_where_it_helps() -> None:
 
 def a_bench_of(heard: Heard) -> Any:
     """Whose calibration and test samples are the same; a plan that sends at the dear rate takes longer."""
-    codecs = [f"slim/affine{bits}" for bits in (2, 8)]
+    codecs = ["slim/affine2", "slim/affine8", "slim/affine8:sure9"][: len(heard.codecs)]
     said = dict(zip(codecs, zip(heard.right_CN, heard.bytes_CN, strict=True), strict=True))
     voice = SimpleNamespace(scores_NS=heard.sure_N[:, None], label_N=heard.branch_right_N.astype(int))
     tape = SimpleNamespace(
@@ -136,6 +136,28 @@ def test_what_a_choice_saves_is_held_against_single_rates_as_accurate() -> None:
     assert dear["ways"]["two"]["low"] < dear["ways"]["two"]["saved"] < dear["ways"]["two"]["high"]
     assert dear["ways"]["both"]["saved"] == pytest.approx(1 - 0.35, abs=0.02)
     assert (dear["ways"]["two"]["latency"][0], dear["ways"]["two"]["rival_latency"][0]) == (0.0, 1.0)
+
+
+def test_a_code_that_chooses_its_rate_is_held_against_single_rates() -> None:
+    heard = some_heard()
+    own_bytes_N = np.where(heard.sure_N < DOUBTS, 100, 10) + 1
+    three = replace(
+        heard,
+        codecs=(*heard.codecs, "own"),
+        right_CN=np.vstack([heard.right_CN, np.ones(COUNT, bool)]),
+        bytes_CN=np.vstack([heard.bytes_CN, own_bytes_N]),
+    )
+    found = choosing.study(a_bench_of(three))
+    assert found is not None
+    assert [point["codec"] for point in found["points"]] == ["slim/affine2", "slim/affine8"]
+    (own,) = found["own"]
+    assert (own["codec"], own["rival"]) == ("slim/affine8:sure9", "slim/affine8")
+    assert own["plan"] == "split=1, exit=none, codec=slim/affine8:sure9"
+    assert own["saved"] == pytest.approx(1 - 0.38, abs=0.01)
+    useless = replace(three, right_CN=np.vstack([heard.right_CN, heard.sure_N >= SURE]))
+    there = choosing.study(a_bench_of(useless))
+    assert there is not None
+    assert there["own"] == []
 
 
 def test_rates_that_answer_no_better_than_the_branch_alone_are_left_out() -> None:

@@ -8,12 +8,11 @@ A number of channels says what all say with the probability that two answers, on
 is a guess at what the edge will make of the code, and far cheaper: some microseconds, where a branch of the network
 takes as long as a stage. Whether the guesses are any good is for calibration samples to tell, as of every codec.
 
-# C channels, R numbers of channels, V values of a code, K classes
+# C channels, R numbers of channels, B blocks of channels of v values, V values of a code, K classes
 """
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -47,39 +46,35 @@ def sure_name(sure: float) -> str:
 
 
 class Probe:
-    """Says how many channels of a code will do."""
+    """Says how many channels of a code will do.
+
+    Numpy's calls are what takes time here, not the products: channels come in blocks that all numbers of them are
+    multiples of, so that one call multiplies all.
+    """
 
     def __init__(self, tables: ProbeTables) -> None:
+        channels_R = tables.channels_R.astype(int)
+        block = int(np.gcd.reduce(channels_R))
+        self._blocks = int(channels_R[-1]) // block
         self._values = len(tables.weight_VK)
-        places = self._values // int(tables.channels_R[-1])
-        ends = (tables.channels_R.astype(int) * places).tolist()
-        self._sections = [
-            _Section(slice(start, stop), np.ascontiguousarray(tables.weight_VK[start:stop]))
-            for start, stop in zip((0, *ends[:-1]), ends, strict=True)
-        ]
-        self._scale_R1, self._bias_RK = tables.scale_R[:, None], tables.bias_RK
+        self._weight_BvK = np.ascontiguousarray(tables.weight_VK.reshape(self._blocks, -1, tables.weight_VK.shape[1]))
+        self._last_R = channels_R // block - 1
+        self._scale_R1 = tables.scale_R.astype(np.float64)[:, None]
+        self._bias_RK = tables.bias_RK.astype(np.float64)
+        self._ones_K = np.ones(self._bias_RK.shape[1])
 
     def index(self, code: Array, sure: float) -> int:
         """Of the first number of channels that says with this probability what all say; the last, if none does."""
-        flat = code.reshape(-1)
-        said_RK = np.array([np.dot(flat[place], weight) for place, weight in self._sections])
-        said_RK = said_RK.cumsum(0) * self._scale_R1 + self._bias_RK
-        said_RK -= said_RK.max(1, keepdims=True)
+        flat_B1v = code.reshape(-1)[: self._values].reshape(self._blocks, 1, -1)
+        said_RK = np.matmul(flat_B1v, self._weight_BvK)[:, 0].cumsum(0, dtype=np.float64)[self._last_R]
+        said_RK *= self._scale_R1
+        said_RK += self._bias_RK
+        # As float64, so that nothing overflows but for nonsense, which is sent whole; and not divided by its sums.
         np.exp(said_RK, said_RK)
-        # Not divided by its sum, which costs as much as all before: compared against so much of both sums.
-        alike_R = said_RK @ said_RK[-1]
-        total_R = said_RK.sum(1)
-        enough_R = alike_R >= sure * total_R[-1] * total_R
+        total_R = said_RK @ self._ones_K
+        enough_R = said_RK @ said_RK[-1] >= (sure * total_R[-1]) * total_R
         enough_R[-1] = True
         return int(enough_R.argmax())
-
-
-class _Section(NamedTuple):
-    """The channels that a number of them has beyond the one before."""
-
-    place: slice
-    """Of their values in a flat code."""
-    weight: Array
 
 
 class Adaptive:

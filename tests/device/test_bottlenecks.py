@@ -38,7 +38,9 @@ def by_hand(bundle: Bundle, split: int, codec: str) -> np.ndarray:
     return np.concatenate([one for one in logits if one is not None])
 
 
-@pytest.mark.parametrize("codec", ["affine8", "affine4:3", "affine4:3+range", "affine2+zstd", "float32:1"])
+@pytest.mark.parametrize(
+    "codec", ["affine8", "affine4:3", "affine4:3+range", "affine4:sure6+range", "affine2+zstd", "float32:1"]
+)
 @pytest.mark.parametrize(("split", "via"), [(1, "slim"), (2, "own")])
 @pytest.mark.parametrize("rule", ["exit=none", NOBODY])
 def test_the_edge_answers_what_encoder_codec_and_tail_give(

@@ -28,7 +28,7 @@ from offramp.bundle.manifest import FORMAT, Manifest, SampleSpec
 from offramp.bundle.specs import BottleneckSpec, BranchSpec, CutSpec, DiscoveredCut, SegmentSpec, StageSpec, TensorSpec
 from offramp.bundle.store import REFERENCE, WEIGHTS, Bundle, write_manifest
 from offramp.bundle.tables import TABLES, CutTables, write_tables
-from tests.support.features import tables_of
+from tests.support.features import probe_of, tables_of
 
 SIDE, CLASSES = 16, 5
 LABELS = ("ash", "birch", "cedar", "douglas fir", "elm")
@@ -92,7 +92,8 @@ def write_tiny_bundle(path: Path, *, seed: int = 0, bottlenecks: bool = False) -
     np.savez(path / REFERENCE, samples=samples, logits=logits)
     manifest = _manifest(seed, segments, weights, calibration)
     if bottlenecks:
-        write_tables(path / TABLES, {via: CutTables(tensors=(tables_of(code),)) for via, code in CODES.items()})
+        tables = {via: CutTables(tensors=(tables_of(code),), probe=probe_of(code)) for via, code in CODES.items()}
+        write_tables(path / TABLES, tables)
         found = tuple(_bottleneck(via, manifest) for via in AROUND)
         manifest = replace(manifest, bottlenecks=found, segments=segments + detours)
     return Bundle(path, write_manifest(path, manifest))

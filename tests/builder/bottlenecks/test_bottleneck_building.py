@@ -49,6 +49,23 @@ def test_a_bundle_answers_as_its_bottleneck_does_in_torch(tmp_path: Path) -> Non
         assert alike_N.mean() >= 0.9
 
 
+def test_what_was_judged_of_a_code_that_chooses_its_rate_is_what_it_does_when_deployed(tmp_path: Path) -> None:
+    captured, parts = squares_trunk(), squares_parts()
+    wanted = BottleneckSettings(at="layer2:nested:8", epochs=1, batch=20, shift=0.0, flip=False)
+    (one,) = train_bottlenecks(captured, wanted, parts)
+    bundle, judges = write_narrow_bundle(tmp_path / "narrow", one), parts.calibration
+    runtime = OnnxRuntime(bundle)
+    head, tail = (runtime.open(*ends, branch=False, via="nested") for ends in ((0, 1), (1, 2)))
+    judged = next(judged for judged in one.judged if judged.codec == "affine4:sure99")
+    wire = open_codec("nested/affine4:sure99", bundle.manifest, 1)
+    payloads = [wire.encode(head.run((sample[None],)).feature) for sample in judges.samples]
+    assert len({payload[0] for payload in payloads}) > 1
+    step = -(-len(judges) // 200)
+    assert np.mean([len(payload) for payload in payloads[::step]]) == pytest.approx(judged.nbytes, rel=0.01)
+    said_NK = np.concatenate([tail.run(wire.decode(payload)).logits_NK for payload in payloads])
+    assert (said_NK.argmax(1) == judges.truth_N).mean() == pytest.approx(judged.accuracy, abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -60,8 +60,7 @@ def study(bench: Bench) -> dict[str, Any] | None:
     every = [entry.codec for entry in tape.header.codecs if entry.split == spec.cut and via_of(entry.codec)]
     fixed = [codec for codec in every if not is_adaptive(codec)]
     tuning, test = (
-        {cut: Heard.of(tape, spec.cut, codecs, cut, subset) for cut in branches}
-        for subset, codecs in (("calibration", fixed), ("test", every))
+        {cut: Heard.of(tape, spec.cut, fixed, cut, subset) for cut in branches} for subset in ("calibration", "test")
     )
     singles = _rules(tuning, pairs=False, exits=False)
     tried = {way.name: _rules(tuning, pairs=way.pairs, exits=way.exits) for way in WAYS}
@@ -77,12 +76,12 @@ def study(bench: Bench) -> dict[str, Any] | None:
         for name, exits in ((MANY, False), (MANY_OR_EXIT, True)):
             ways[name] = judge.saved(*rate_of_each(tuning[last], test[last], single.accuracy, exits=exits))
         points.append(judge.alone(single.rule) | {"ways": ways})
-    told = Heard.of(tape, spec.cut, every, last, "calibration")
-    own = [
-        {"codec": codec} | judge.of_rule(Rule(branch=last, below=0.0, leave=STRICTEST, cheap=codec, rich=codec))
-        for codec, right_N in zip(every, told.right_CN, strict=True)
-        if is_adaptive(codec) and right_N.mean() > alone
-    ]
+    own = []
+    for codec in filter(is_adaptive, every):
+        told, answered = (Heard.of(tape, spec.cut, [codec], last, subset) for subset in ("calibration", "test"))
+        if told.right_CN.mean() > alone:
+            rule = Rule(branch=last, below=0.0, leave=STRICTEST, cheap=codec, rich=codec)
+            own.append({"codec": codec} | judge.of_rule(rule, answered))
     if not points and not own:
         return None
     return {"split": spec.cut, "board": BOARD, "links": list(LINKS), "points": points, "own": own}
@@ -111,8 +110,9 @@ class _Judge:
         found = {"codec": rule.cheap, "accuracy": float(right_N.mean()), "bytes": float(bytes_N.mean())}
         return found | {"latency": self._latency(rule.plan(self._split))}
 
-    def of_rule(self, rule: Rule) -> dict[str, Any]:
-        right_N, bytes_N = self._test[rule.branch].under(rule)
+    def of_rule(self, rule: Rule, answered: Heard | None = None) -> dict[str, Any]:
+        """`answered`: by its codec, where that is no single rate."""
+        right_N, bytes_N = (answered or self._test[rule.branch]).under(rule)
         plan, rival = rule.plan(self._split), self._rival(float(right_N.mean()))
         return self.saved(right_N, bytes_N) | {
             "plan": str(plan),

@@ -150,6 +150,7 @@ def test_a_code_that_chooses_its_rate_is_held_against_single_rates() -> None:
     found = choosing.study(a_bench_of(three))
     assert found is not None
     assert [point["codec"] for point in found["points"]] == ["slim/affine2", "slim/affine8"]
+    assert found["points"][1]["ways"]["many"]["accuracy"] == 1.0
     (own,) = found["own"]
     assert (own["codec"], own["rival"]) == ("slim/affine8:sure9", "slim/affine8")
     assert own["plan"] == "split=1, exit=none, codec=slim/affine8:sure9"

@@ -58,7 +58,7 @@ class Judged:
     @property
     def adapts(self) -> bool:
         """Whether it chooses the rate of each sample."""
-        return is_adaptive(f"any/{self.codec}")
+        return is_adaptive(self.codec)
 
     def __str__(self) -> str:
         return f"{self.codec} {self.nbytes:.0f} B {100 * self.accuracy:.1f} %"

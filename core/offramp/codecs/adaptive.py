@@ -17,21 +17,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from offramp.bundle.tables import ProbeTables
-from offramp.codecs.codec import Codec
+from offramp.codecs.codec import Codec, check_size
 from offramp.codecs.stage import EntropyStage
 from offramp.errors import PayloadError
 from offramp.records import Array, Feature
 from offramp.units import Bytes
 
 _SURE = re.compile(r"sure(?P<digits>\d{1,4})")
-_ADAPTIVE = re.compile(r"[a-z0-9-]+/[a-z0-9]+:sure\d")
 _INDEX = 1
 """Bytes that say which number of channels follows."""
 
 
 def is_adaptive(codec: str) -> bool:
-    """Whether a codec's name asks for a rate for each sample."""
-    return _ADAPTIVE.match(codec) is not None
+    """Whether a codec's name, with its bottleneck's or without, asks for a rate for each sample."""
+    return ":sure" in codec
 
 
 def sure_of(parameter: str) -> float | None:
@@ -90,11 +89,7 @@ class Adaptive:
         return index.to_bytes(_INDEX, "little") + self._rates[index].encode(feature)
 
     def decode(self, payload: bytes) -> Feature:
-        if len(payload) > self.max_payload:
-            raise PayloadError(
-                f"a payload of {len(payload)} bytes where {self.name} takes at most {self.max_payload}: malformed, or "
-                "of another plan"
-            )
+        check_size(self.name, len(payload), self.max_payload)
         index = _index_of(payload, len(self._rates), self.name)
         return self._rates[index].decode(payload[_INDEX:])
 

@@ -128,20 +128,18 @@ class _Adapting(NamedTuple):
 class _Parts(NamedTuple):
     """What a name consists of."""
 
-    base: Base
+    base: str
     parameter: str
     stage: Stage | None
     crossing: Crossing
     adapting: _Adapting | None = None
 
-
-class _Opened(NamedTuple):
-    """The two halves of a codec, and what they are for; of one that adapts, those for all channels."""
-
-    packer: Packer
-    entropy: EntropyStage | None
-    crossing: Crossing
-    adapting: _Adapting | None = None
+    def open(self) -> tuple[Packer, EntropyStage | None]:
+        """The two halves of the codec."""
+        packer = BASES[self.base].open(self.crossing, self.parameter)
+        if self.stage is None:
+            return packer, None
+        return packer, self.stage.open(Packed(base=self.base, packer=packer, crossing=self.crossing))
 
 
 def open_codec(name: str, manifest: Manifest, cut: int) -> Codec:
@@ -151,15 +149,16 @@ def open_codec(name: str, manifest: Manifest, cut: int) -> Codec:
         UnknownNameError: No such codec, or not at this cut; the message lists those that there are.
         PlanError: The bundle keeps no such cut.
     """
-    opened = _open(name, manifest, cut)
-    if adapting := opened.adapting:
+    parts = _read(name, manifest, cut)
+    if adapting := parts.adapting:
         rates = [open_codec(one, manifest, cut) for one in adapting.names]
         return Adaptive(name, Probe(adapting.probe), adapting.sure, rates)
-    codec = Stacked(name, opened.packer, opened.entropy)
-    if opened.crossing.kind != CODE:
+    packer, entropy = parts.open()
+    codec = Stacked(name, packer, entropy)
+    if parts.crossing.kind != CODE:
         return codec
     (whole,) = manifest.crossing(cut, via_of(name))
-    return Leading(whole, opened.crossing.tensors[0].shape[0], codec, opened.packer, opened.entropy)
+    return Leading(whole, parts.crossing.tensors[0].shape[0], codec, packer, entropy)
 
 
 def open_stage(name: str, manifest: Manifest, cut: int) -> EntropyStage | None:
@@ -169,14 +168,14 @@ def open_stage(name: str, manifest: Manifest, cut: int) -> EntropyStage | None:
         UnknownNameError: As `open_codec` does.
         PlanError: The bundle keeps no such cut.
     """
-    opened = _open(name, manifest, cut)
-    if opened.adapting is None or opened.entropy is None:
-        return opened.entropy
-    stages = (open_stage(one, manifest, cut) for one in opened.adapting.names)
-    return AdaptiveStage(name, [stage for stage in stages if stage])
+    parts = _read(name, manifest, cut)
+    if parts.adapting is None:
+        return parts.open()[1]
+    stages = [open_stage(one, manifest, cut) for one in parts.adapting.names]
+    return AdaptiveStage(name, [stage for stage in stages if stage]) if parts.stage else None
 
 
-def _open(name: str, manifest: Manifest, cut: int) -> _Opened:
+def _read(name: str, manifest: Manifest, cut: int) -> _Parts:
     crossing = _crossing(manifest, cut)
     match = _NAME.fullmatch(name[: MAX_NAME + 1])
     if match is None or len(name) > MAX_NAME or match["base"] not in BASES:
@@ -187,19 +186,15 @@ def _open(name: str, manifest: Manifest, cut: int) -> _Opened:
             f"codec {name} cannot be used at cut {cut} ({manifest.cuts[cut].name}): {reason}; "
             f"known: {', '.join(codec_names(manifest, cut)) or 'none'}"
         )
-    packer = parts.base.open(parts.crossing, parts.parameter)
-    entropy = None
-    if parts.stage is not None:
-        entropy = parts.stage.open(Packed(base=match["base"], packer=packer, crossing=parts.crossing))
-    return _Opened(packer, entropy, parts.crossing, parts.adapting)
+    return parts
 
 
 def _parts(match: re.Match[str], manifest: Manifest, crossing: Crossing) -> tuple[_Parts, str]:
     """What a name of this form means at a crossing, and why it cannot be used there; empty where it can."""
     base, parameter, entropy = BASES[match["base"]], match["parameter"] or "", match["entropy"]
     reason = ""
-    if match["via"] and sure_of(parameter):
-        return _adapting_parts(match, manifest, crossing)
+    if match["via"] and (sure := sure_of(parameter)):
+        return _adapting_parts(match, sure, manifest, crossing)
     if match["via"]:
         crossing, reason = _code(manifest, crossing, match["via"], base, parameter)
         parameter = ""
@@ -214,24 +209,24 @@ def _parts(match: re.Match[str], manifest: Manifest, crossing: Crossing) -> tupl
     if not reason and entropy:
         stage = ENTROPY_STAGES[entropy]
         reason = stage.refusal(match["base"], crossing)
-    return _Parts(base, parameter, stage, crossing), reason
+    return _Parts(match["base"], parameter, stage, crossing), reason
 
 
-def _adapting_parts(match: re.Match[str], manifest: Manifest, crossing: Crossing) -> tuple[_Parts, str]:
+def _adapting_parts(match: re.Match[str], sure: float, manifest: Manifest, crossing: Crossing) -> tuple[_Parts, str]:
     """The same of a codec that adapts: it can be used where those can which it chooses among."""
-    via, base, sure = match["via"], match["base"], sure_of(match["parameter"])
+    via, base = match["via"], match["base"]
     probe = manifest.tables.get(via, NO_TABLES).probe
     counts = () if probe is None else tuple(probe.channels_R.tolist())
     ending = f"+{match['entropy']}" if match["entropy"] else ""
     names = tuple(f"{via}/{base}:{count}{ending}" for count in counts)
-    found = _Parts(BASES[base], "", None, crossing)
+    found = _Parts(base, "", None, crossing)
     for name in names or (f"{via}/{base}{ending}",):
         one = _NAME.fullmatch(name)
         assert one is not None
         found, reason = _parts(one, manifest, crossing)
         if reason:
             return found, reason
-    if probe is None or sure is None:
+    if probe is None:
         return found, f"the bundle ships no probe of {via}'s code; build it again, or write how many channels are sent"
     return found._replace(adapting=_Adapting(probe, sure, names)), ""
 

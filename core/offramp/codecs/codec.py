@@ -7,6 +7,7 @@ One codec name says it all and reads back: `base[:parameter][+entropy]`, such as
 
 from typing import Protocol
 
+from offramp.errors import PayloadError
 from offramp.records import Feature
 from offramp.units import Bytes
 
@@ -29,3 +30,16 @@ class Codec(Protocol):
             PayloadError: The payload is truncated, malformed or oversized.
         """
         ...
+
+
+def check_size(name: str, size: int, most: Bytes, *, exact: bool = False) -> None:
+    """Before memory is taken; `exact`: every payload of this codec is as large as the largest.
+
+    Raises:
+        PayloadError: No payload has this size.
+    """
+    if size > most or (exact and size != most):
+        expected = f"{most}" if exact else f"at most {most}"
+        raise PayloadError(
+            f"a payload of {size} bytes where {name} takes {expected}: truncated, malformed, or of another plan"
+        )

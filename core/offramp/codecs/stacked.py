@@ -1,8 +1,8 @@
 """A codec made of a packer and, perhaps, an entropy stage behind it."""
 
+from offramp.codecs.codec import check_size
 from offramp.codecs.packer import Packer
 from offramp.codecs.stage import EntropyStage
-from offramp.errors import PayloadError
 from offramp.records import Feature
 
 
@@ -32,9 +32,4 @@ class Stacked:
         Raises:
             PayloadError: No payload has this size.
         """
-        if size > self.max_payload or (self._exact and size != self.max_payload):
-            most = "" if self._exact else "at most "
-            raise PayloadError(
-                f"a payload of {size} bytes where {self.name} takes {most}{self.max_payload}: truncated, malformed, "
-                "or of another plan"
-            )
+        check_size(self.name, size, self.max_payload, exact=self._exact)

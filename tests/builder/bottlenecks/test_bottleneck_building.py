@@ -18,7 +18,7 @@ from offramp.runtime.onnx_backend import OnnxRuntime
 from offramp_builder.bottlenecks.choosing import answers, codes
 from offramp_builder.bottlenecks.quantise import Rate, at_rate
 from offramp_builder.bottlenecks.settings import BottleneckSettings
-from offramp_builder.bottlenecks.training import named, read_bottlenecks, train_bottlenecks
+from offramp_builder.bottlenecks.training import TrainedBottleneck, named, read_bottlenecks, train_bottlenecks
 from offramp_builder.building import build
 from offramp_builder.command import BUILD
 from offramp_builder.pretrained import save_weights
@@ -30,33 +30,37 @@ from tests.builder.narrow_bundle import write_narrow_bundle
 from tests.builder.trunks import squares_parts, squares_trunk
 
 
-def test_a_bundle_answers_as_its_bottleneck_does_in_torch(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def trained() -> TrainedBottleneck:
+    wanted = BottleneckSettings(at="layer2:nested:8", epochs=1, batch=20, shift=0.0, flip=False)
+    (one,) = train_bottlenecks(squares_trunk(), wanted, squares_parts())
+    return one
+
+
+def test_a_bundle_answers_as_its_bottleneck_does_in_torch(trained: TrainedBottleneck, tmp_path: Path) -> None:
     """Head, codec and tail as deployed, against encoder, quantiser, decoder and tail as trained."""
     captured, parts = squares_trunk(), squares_parts()
-    wanted = BottleneckSettings(at="layer2:nested:8", epochs=1, batch=20, shift=0.0, flip=False)
-    (one,) = train_bottlenecks(captured, wanted, parts)
-    bundle = write_narrow_bundle(tmp_path / "narrow", one)
+    bundle = write_narrow_bundle(tmp_path / "narrow", trained)
     runtime, some = OnnxRuntime(bundle), parts.test.take(np.arange(20))
     head, tail = (runtime.open(*ends, branch=False, via="nested") for ends in ((0, 1), (1, 2)))
-    code = codes(captured, one.bottleneck, some)
+    code = codes(captured, trained.bottleneck, some)
     for codec, rate in (("affine4:3+range", Rate(3, 4)), ("affine2", Rate(8, 2))):
         wire = open_codec(f"nested/{codec}", bundle.manifest, 1)
         said = [tail.run(wire.decode(wire.encode(head.run((sample[None],)).feature))) for sample in some.samples]
-        expected_NK = answers(captured, one.bottleneck, at_rate(code, rate)).numpy()
+        expected_NK = answers(captured, trained.bottleneck, at_rate(code, rate)).numpy()
         found_NK = np.concatenate([answer.logits_NK for answer in said])
         # A value on the border between two levels may fall to either side.
         alike_N = np.abs(found_NK - expected_NK).max(1) <= 1e-4 * np.abs(expected_NK).max()
         assert alike_N.mean() >= 0.9
 
 
-def test_what_was_judged_of_a_code_that_chooses_its_rate_is_what_it_does_when_deployed(tmp_path: Path) -> None:
-    captured, parts = squares_trunk(), squares_parts()
-    wanted = BottleneckSettings(at="layer2:nested:8", epochs=1, batch=20, shift=0.0, flip=False)
-    (one,) = train_bottlenecks(captured, wanted, parts)
-    bundle, judges = write_narrow_bundle(tmp_path / "narrow", one), parts.calibration
+def test_what_was_judged_of_a_code_that_chooses_its_rate_is_what_it_does_when_deployed(
+    trained: TrainedBottleneck, tmp_path: Path
+) -> None:
+    bundle, judges = write_narrow_bundle(tmp_path / "narrow", trained), squares_parts().calibration
     runtime = OnnxRuntime(bundle)
     head, tail = (runtime.open(*ends, branch=False, via="nested") for ends in ((0, 1), (1, 2)))
-    judged = next(judged for judged in one.judged if judged.codec == "affine4:sure99")
+    judged = next(judged for judged in trained.judged if judged.codec == "affine4:sure99")
     wire = open_codec("nested/affine4:sure99", bundle.manifest, 1)
     payloads = [wire.encode(head.run((sample[None],)).feature) for sample in judges.samples]
     assert len({payload[0] for payload in payloads}) > 1
